@@ -1,0 +1,66 @@
+//! The functions that look back: their names, arguments, outputs, warm-up and documentation.
+//!
+//! One table serves everybody: the compiler registers and checks calls by it, the engine builds states from
+//! it, the list that users see is printed from it.
+
+use crate::program::{Field, Kind};
+
+/// A function of series that keeps state from candle to candle.
+pub struct Function {
+    /// The name it is listed by, e.g. `bbands`.
+    pub name: &'static str,
+    /// Other spellings, e.g. `bb`. The prefixes `ta.` and `math.` are the compiler's matter.
+    pub aliases: &'static [&'static str],
+    /// Series the caller gives, in order.
+    pub inputs: &'static [Input],
+    /// Candle fields it reads by itself; their nodes follow the given ones in `Op::Call::inputs`.
+    pub candle: &'static [Field],
+    /// Constants the caller gives after the series, in order.
+    pub params: &'static [Param],
+    /// One output: a plain series. Several: a record with these fields. All of `kind`.
+    pub outputs: &'static [&'static str],
+    pub kind: Kind,
+    /// How many input candles, counted from the first defined one, give no value: the index of the first valid bar.
+    pub warm_up: fn(params: &[f64]) -> usize,
+    /// One line: formula or meaning, and its source.
+    pub doc: &'static str,
+    /// Makes a fresh state. `params` were checked against [`Function::params`].
+    pub open: fn(params: &[f64]) -> Box<dyn Indicator>,
+}
+
+/// A series argument.
+pub struct Input {
+    pub name: &'static str,
+    pub kind: Kind,
+    /// The field that stands in when the caller leaves the argument out, e.g. close. Only for leading inputs.
+    pub default: Option<Field>,
+}
+
+/// A constant argument.
+pub struct Param {
+    pub name: &'static str,
+    /// Whole numbers only.
+    pub whole: bool,
+    pub min: f64,
+    pub max: f64,
+    pub default: Option<f64>,
+}
+
+/// The state of one function over one symbol's candles.
+///
+/// `update` is called once for each candle on which every input is defined; a candle with an undefined input is not
+/// shown to the function, and its output there is undecided for the input's reason.
+pub trait Indicator: Send {
+    /// Takes the inputs of one candle (bools as 0.0 and 1.0) and writes each output; NaN while there is no value yet.
+    fn update(&mut self, inputs: &[f64], outputs: &mut [f64]);
+}
+
+/// All functions, in the order users see them.
+pub fn functions() -> &'static [Function] {
+    &[]
+}
+
+/// Finds a function by name or alias.
+pub fn find(name: &str) -> Option<&'static Function> {
+    functions().iter().find(|f| f.name == name || f.aliases.contains(&name))
+}
