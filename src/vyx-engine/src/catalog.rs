@@ -3,7 +3,13 @@
 //! One table serves everybody: the compiler registers and checks calls by it, the engine builds states from
 //! it, the list that users see is printed from it.
 
+use crate::indicators::{averages, bands, crosses, events, momentum, trend, volume, windows};
 use crate::program::{Field, Kind};
+
+/// Most outputs a function has.
+pub const MAX_OUTPUTS: usize = 8;
+/// Most series a function takes, its candle fields included.
+pub const MAX_INPUTS: usize = 8;
 
 /// A function of series that keeps state from candle to candle.
 pub struct Function {
@@ -17,7 +23,7 @@ pub struct Function {
     pub candle: &'static [Field],
     /// Constants the caller gives after the series, in order.
     pub params: &'static [Param],
-    /// One output: a plain series. Several: a record with these fields. All of `kind`.
+    /// One output: a plain series. Several: a record with these fields. All of `kind`, at most [`MAX_OUTPUTS`].
     pub outputs: &'static [&'static str],
     pub kind: Kind,
     /// How many input candles, counted from the first defined one, give no value: the index of the first valid bar.
@@ -37,6 +43,7 @@ pub struct Input {
 }
 
 /// A constant argument.
+#[derive(Debug, PartialEq)]
 pub struct Param {
     pub name: &'static str,
     /// Whole numbers only.
@@ -48,19 +55,79 @@ pub struct Param {
 
 /// The state of one function over one symbol's candles.
 ///
-/// `update` is called once for each candle on which every input is defined; a candle with an undefined input is not
-/// shown to the function, and its output there is undecided for the input's reason.
+/// `update` is called once for each candle on which every input is defined and finite; another candle is not shown to
+/// the function, and its output there is undecided for the input's reason. An infinite input counts as undefined, since
+/// a running sum that once took it in could never forget it.
 pub trait Indicator: Send {
     /// Takes the inputs of one candle (bools as 0.0 and 1.0) and writes each output; NaN while there is no value yet.
     fn update(&mut self, inputs: &[f64], outputs: &mut [f64]);
 }
 
+/// All functions, in the order users see them. Each is declared beside its arithmetic, in a room of `indicators`.
+static FUNCTIONS: [Function; 27] = [
+    averages::SMA,
+    averages::EMA,
+    averages::WMA,
+    averages::RMA,
+    momentum::RSI,
+    momentum::STOCHRSI,
+    momentum::STOCH,
+    momentum::MACD,
+    trend::ADX,
+    trend::DMI,
+    trend::ATR,
+    trend::HEIKIN_ASHI,
+    bands::BBANDS,
+    bands::STDEV,
+    volume::OBV,
+    volume::VWAP,
+    windows::HIGHEST,
+    windows::LOWEST,
+    windows::SUM,
+    windows::COUNT,
+    windows::RISING,
+    windows::FALLING,
+    crosses::CROSSOVER,
+    crosses::CROSSUNDER,
+    crosses::CROSS,
+    events::BARSSINCE,
+    events::VALUEWHEN,
+];
+
 /// All functions, in the order users see them.
 pub fn functions() -> &'static [Function] {
-    &[]
+    &FUNCTIONS
 }
 
 /// Finds a function by name or alias.
 pub fn find(name: &str) -> Option<&'static Function> {
     functions().iter().find(|f| f.name == name || f.aliases.contains(&name))
+}
+
+impl Function {
+    /// Whether `params` are as many as declared, whole where they must be, and within their bounds.
+    ///
+    /// # Errors
+    /// What is wrong with the first that does not fit.
+    pub fn check_params(&self, params: &[f64]) -> Result<(), BadParam> {
+        if params.len() != self.params.len() {
+            return Err(BadParam::Count { expected: self.params.len(), found: params.len() });
+        }
+        for (param, value) in self.params.iter().zip(params) {
+            let within = *value >= param.min && *value <= param.max;
+            if !within || (param.whole && value.fract() != 0.0) {
+                return Err(BadParam::Value { param, value: *value });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Why constants do not fit a function.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum BadParam {
+    #[error("takes {expected} constants, not {found}")]
+    Count { expected: usize, found: usize },
+    #[error("\"{}\" must be {} from {} to {}, not {value}", param.name, if param.whole { "a whole number" } else { "a number" }, param.min, param.max)]
+    Value { param: &'static Param, value: f64 },
 }

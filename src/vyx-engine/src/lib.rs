@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 pub mod catalog;
+mod indicators;
 pub mod program;
 
 pub use program::{Clock, Kind, Node, NodeId, Op, Program};

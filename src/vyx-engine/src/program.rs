@@ -172,7 +172,8 @@ pub enum Op {
     Nz(NodeId, NodeId),
     /// The operand's value n existing candles back (0 < n ≤ MAX_LOOKBACK).
     Lag(NodeId, u16),
-    /// The newest value of a node of another clock whose candle closed at or before this clock's candle.
+    /// The newest value of a node of another clock whose candle closed at or before this clock's candle. Lives on
+    /// clock 0 only: whatever is mixed is brought to the trader's own candles first.
     Align(NodeId),
     /// A bool: this clock's candle completed a candle of the given other clock.
     Completed {

@@ -1,0 +1,59 @@
+//! Two series that cross. "Before" is the candle before on which both were defined.
+
+use crate::catalog::{Function, Indicator, Input};
+use crate::program::Kind;
+
+const BOTH: &[Input] =
+    &[Input { name: "a", kind: Kind::Number, default: None }, Input { name: "b", kind: Kind::Number, default: None }];
+
+pub(crate) const CROSSOVER: Function = Function {
+    name: "crossover",
+    aliases: &["cross_above", "crosses_above"],
+    inputs: BOTH,
+    candle: &[],
+    params: &[],
+    outputs: &["crossover"],
+    kind: Kind::Bool,
+    warm_up: |_| 1,
+    doc: "a > b now and a <= b on the candle before.",
+    open: |_| Box::new(Cross { before: None, crossed: |(a0, b0), (a, b)| a > b && a0 <= b0 }),
+};
+
+pub(crate) const CROSSUNDER: Function = Function {
+    name: "crossunder",
+    aliases: &["cross_below", "crosses_below"],
+    inputs: BOTH,
+    candle: &[],
+    params: &[],
+    outputs: &["crossunder"],
+    kind: Kind::Bool,
+    warm_up: |_| 1,
+    doc: "a < b now and a >= b on the candle before.",
+    open: |_| Box::new(Cross { before: None, crossed: |(a0, b0), (a, b)| a < b && a0 >= b0 }),
+};
+
+pub(crate) const CROSS: Function = Function {
+    name: "cross",
+    aliases: &["crosses"],
+    inputs: BOTH,
+    candle: &[],
+    params: &[],
+    outputs: &["cross"],
+    kind: Kind::Bool,
+    warm_up: |_| 1,
+    doc: "crossover(a, b) or crossunder(a, b).",
+    open: |_| Box::new(Cross { before: None, crossed: |(a0, b0), (a, b)| (a > b && a0 <= b0) || (a < b && a0 >= b0) }),
+};
+
+struct Cross {
+    before: Option<(f64, f64)>,
+    crossed: fn(before: (f64, f64), now: (f64, f64)) -> bool,
+}
+
+impl Indicator for Cross {
+    fn update(&mut self, inputs: &[f64], outputs: &mut [f64]) {
+        let now = (inputs[0], inputs[1]);
+        outputs[0] = self.before.map_or(f64::NAN, |before| f64::from((self.crossed)(before, now)));
+        self.before = Some(now);
+    }
+}

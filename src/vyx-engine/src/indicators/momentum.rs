@@ -1,0 +1,108 @@
+//! Oscillators.
+
+use super::talib::{CORE, lookback, stream};
+use super::{SOURCE, candles, period};
+use crate::catalog::{Function, Indicator};
+use crate::program::{Field, Kind};
+use ta_lib::MAType::SMA;
+
+pub(crate) const RSI: Function = Function {
+    name: "rsi",
+    aliases: &[],
+    inputs: &[SOURCE],
+    candle: &[],
+    params: &[candles("length", 2.0, Some(14.0))],
+    outputs: &["rsi"],
+    kind: Kind::Number,
+    warm_up: |p| lookback(CORE.rsi_lookback(period(p, 0))),
+    doc: "Relative strength index, 0 to 100, Wilder's smoothing; 50 on a flat series (TA-Lib RSI).",
+    open: |p| rsi(period(p, 0)),
+};
+
+fn rsi(n: i32) -> Box<dyn Indicator> {
+    let lookback = lookback(CORE.rsi_lookback(n));
+    stream(lookback, move |c, [x]| c.rsi_open(x, n).map(|(h, v)| (h, [v])), |h, [x]| h.update(x).map(|v| [v]))
+}
+
+pub(crate) const MACD: Function = Function {
+    name: "macd",
+    aliases: &[],
+    inputs: &[SOURCE],
+    candle: &[],
+    params: &[candles("fast", 2.0, Some(12.0)), candles("slow", 2.0, Some(26.0)), candles("signal", 1.0, Some(9.0))],
+    outputs: &["macd", "signal", "hist"],
+    kind: Kind::Number,
+    warm_up: |p| lookback(CORE.macd_lookback(period(p, 0), period(p, 1), period(p, 2))),
+    doc: "Fast minus slow exponential average, its exponential average, and their difference (TA-Lib MACD).",
+    open: |p| {
+        let (fast, slow, signal) = (period(p, 0), period(p, 1), period(p, 2));
+        stream(
+            lookback(CORE.macd_lookback(fast, slow, signal)),
+            move |c, [x]| c.macd_open(x, fast, slow, signal).map(|(h, (m, s, d))| (h, [m, s, d])),
+            |h, [x]| h.update(x).map(|(m, s, d)| [m, s, d]),
+        )
+    },
+};
+
+pub(crate) const STOCH: Function = Function {
+    name: "stoch",
+    aliases: &[],
+    inputs: &[],
+    candle: &[Field::High, Field::Low, Field::Close],
+    params: &[candles("length", 1.0, Some(14.0)), candles("smooth", 1.0, Some(3.0)), candles("d", 1.0, Some(3.0))],
+    outputs: &["k", "d"],
+    kind: Kind::Number,
+    warm_up: |p| stoch_lookback(period(p, 0), period(p, 1), period(p, 2)),
+    doc: "Where the close stands in the range of `length` candles, 0 to 100: k smoothed by a simple average, d the simple average of k; 0 where the range is nil (TA-Lib STOCH).",
+    open: |p| stoch(period(p, 0), period(p, 1), period(p, 2)),
+};
+
+fn stoch_lookback(length: i32, k: i32, d: i32) -> usize {
+    lookback(CORE.stoch_lookback(length, k, SMA, d, SMA))
+}
+
+fn stoch(length: i32, k: i32, d: i32) -> Box<dyn Indicator> {
+    stream(
+        stoch_lookback(length, k, d),
+        move |c, [high, low, close]| {
+            c.stoch_open(high, low, close, length, k, SMA, d, SMA).map(|(h, (k, d))| (h, [k, d]))
+        },
+        |h, [high, low, close]| h.update(high, low, close).map(|(k, d)| [k, d]),
+    )
+}
+
+pub(crate) const STOCHRSI: Function = Function {
+    name: "stochrsi",
+    aliases: &["stoch_rsi"],
+    inputs: &[SOURCE],
+    candle: &[],
+    params: &[
+        candles("rsi_length", 2.0, Some(14.0)),
+        candles("stoch_length", 1.0, Some(14.0)),
+        candles("k", 1.0, Some(3.0)),
+        candles("d", 1.0, Some(3.0)),
+    ],
+    outputs: &["k", "d"],
+    kind: Kind::Number,
+    warm_up: |p| lookback(CORE.rsi_lookback(period(p, 0))) + stoch_lookback(period(p, 1), period(p, 2), period(p, 3)),
+    doc: "The stochastic of the RSI as TradingView plots it: k smoothed by a simple average, d the simple average of k; 0 where the RSI did not move.",
+    open: |p| Box::new(StochRsi { rsi: rsi(period(p, 0)), stoch: stoch(period(p, 1), period(p, 2), period(p, 3)) }),
+};
+
+/// An RSI whose values, from the first on, are the high, low and close of a stochastic.
+struct StochRsi {
+    rsi: Box<dyn Indicator>,
+    stoch: Box<dyn Indicator>,
+}
+
+impl Indicator for StochRsi {
+    fn update(&mut self, inputs: &[f64], outputs: &mut [f64]) {
+        let mut rsi = [f64::NAN];
+        self.rsi.update(inputs, &mut rsi);
+        if rsi[0].is_nan() {
+            outputs.fill(f64::NAN);
+        } else {
+            self.stoch.update(&[rsi[0]; 3], outputs);
+        }
+    }
+}

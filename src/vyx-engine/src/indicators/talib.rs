@@ -1,0 +1,69 @@
+//! Wraps a stream of the `ta-lib` crate as an [`Indicator`].
+//!
+//! A TA-Lib stream opens on lookback + 1 candles at once and then takes one at a time; each value is bit-identical to
+//! the batch call over the same candles. So the wrapper gathers candles until it can open, and updates from then on.
+
+use crate::catalog::Indicator;
+use std::sync::LazyLock;
+use ta_lib::{Core, RetCode};
+
+/// TA-Lib with its default settings: no unstable period. Immutable, shared by all states.
+pub(super) static CORE: LazyLock<Core> = LazyLock::new(Core::new);
+
+/// The lookback TA-Lib names for parameters that the catalog has checked.
+pub(super) fn lookback(answer: Result<usize, RetCode>) -> usize {
+    answer.expect("the catalog's bounds lie within TA-Lib's")
+}
+
+/// Makes a state from the two halves of a TA-Lib stream with `I` inputs and `O` outputs.
+pub(super) fn stream<H, const I: usize, const O: usize>(
+    lookback: usize,
+    open: impl Fn(&Core, [&[f64]; I]) -> Result<(H, [f64; O]), RetCode> + Send + 'static,
+    update: impl Fn(&mut H, [f64; I]) -> Result<[f64; O], RetCode> + Send + 'static,
+) -> Box<dyn Indicator>
+where
+    H: Send + 'static,
+{
+    let gathered = std::array::from_fn(|_| Vec::with_capacity(lookback + 1));
+    Box::new(Stream { open, update, need: lookback + 1, phase: Phase::Gathering(gathered) })
+}
+
+struct Stream<H, Open, Update, const I: usize> {
+    open: Open,
+    update: Update,
+    need: usize,
+    phase: Phase<H, I>,
+}
+
+enum Phase<H, const I: usize> {
+    Gathering([Vec<f64>; I]),
+    Running(H),
+}
+
+impl<H, Open, Update, const I: usize, const O: usize> Indicator for Stream<H, Open, Update, I>
+where
+    H: Send,
+    Open: Fn(&Core, [&[f64]; I]) -> Result<(H, [f64; O]), RetCode> + Send,
+    Update: Fn(&mut H, [f64; I]) -> Result<[f64; O], RetCode> + Send,
+{
+    fn update(&mut self, inputs: &[f64], outputs: &mut [f64]) {
+        let candle: [f64; I] = std::array::from_fn(|i| inputs[i]);
+        let values = match &mut self.phase {
+            Phase::Running(handle) => (self.update)(handle, candle),
+            Phase::Gathering(history) => {
+                history.iter_mut().zip(candle).for_each(|(column, value)| column.push(value));
+                if history[0].len() < self.need {
+                    outputs.fill(f64::NAN);
+                    return;
+                }
+                let opened = (self.open)(&CORE, std::array::from_fn(|i| history[i].as_slice()));
+                opened.map(|(handle, values)| {
+                    self.phase = Phase::Running(handle);
+                    values
+                })
+            }
+        };
+        // Only an overflow inside TA-Lib ends here: inputs are finite and parameters were checked.
+        outputs.copy_from_slice(&values.unwrap_or([f64::NAN; O]));
+    }
+}

@@ -1,0 +1,58 @@
+//! Price and volume together.
+
+use super::talib::{CORE, lookback, stream};
+use crate::catalog::{Function, Indicator};
+use crate::program::{Field, Kind};
+use vyx_core::Millis;
+
+pub(crate) const OBV: Function = Function {
+    name: "obv",
+    aliases: &[],
+    inputs: &[],
+    candle: &[Field::Close, Field::Volume],
+    params: &[],
+    outputs: &["obv"],
+    kind: Kind::Number,
+    warm_up: |_| lookback(CORE.obv_lookback()),
+    doc: "On-balance volume: the volume added on a rise of the close, taken off on a fall. It starts with the first candle of the history, so only differences mean something (TA-Lib OBV).",
+    open: |_| {
+        stream(
+            lookback(CORE.obv_lookback()),
+            |c, [close, volume]| c.obv_open(close, volume).map(|(h, v)| (h, [v])),
+            |h, [close, volume]| h.update(close, volume).map(|v| [v]),
+        )
+    },
+};
+
+pub(crate) const VWAP: Function = Function {
+    name: "vwap",
+    aliases: &[],
+    inputs: &[],
+    candle: &[Field::Time, Field::High, Field::Low, Field::Close, Field::Volume],
+    params: &[],
+    outputs: &["vwap"],
+    kind: Kind::Number,
+    warm_up: |_| 0,
+    doc: "Volume-weighted average of (high + low + close) / 3 since 00:00 UTC; undefined until the day has volume.",
+    open: |_| Box::new(Vwap { day: None, traded: 0.0, volume: 0.0 }),
+};
+
+struct Vwap {
+    /// Days since 1970 of the candle before.
+    day: Option<i64>,
+    traded: f64,
+    volume: f64,
+}
+
+impl Indicator for Vwap {
+    fn update(&mut self, inputs: &[f64], outputs: &mut [f64]) {
+        let [time, high, low, close, volume] = *inputs else { unreachable!("vwap declares five inputs") };
+        let day = Some((time as i64).div_euclid(Millis::DAY.0));
+        if day != self.day {
+            *self = Vwap { day, traded: 0.0, volume: 0.0 };
+        }
+        self.traded += (high + low + close) / 3.0 * volume;
+        self.volume += volume;
+        outputs[0] = self.traded / self.volume;
+    }
+}
