@@ -15,6 +15,7 @@ mod rest;
 mod settings;
 mod sink;
 mod url;
+pub mod wire;
 
 pub use settings::{BadSettings, MIN_WEIGHT_BUDGET, Settings};
 pub use sink::{Disconnect, Event, Level, Sink};

@@ -85,8 +85,7 @@ impl Settings {
         if self.weight_budget_per_minute < MIN_WEIGHT_BUDGET {
             return Err(BadSettings::WeightBudget(self.weight_budget_per_minute));
         }
-        for (name, value) in
-            [("stale_after", self.stale_after), ("refresh_symbols_after", self.refresh_symbols_after)]
+        for (name, value) in [("stale_after", self.stale_after), ("refresh_symbols_after", self.refresh_symbols_after)]
         {
             if value < Duration::from_secs(1) {
                 return Err(BadSettings::TooShort { name, value });

@@ -1,0 +1,181 @@
+//! Frames of the combined streams.
+
+use super::{Checked, RawKline, Tickers, Unreadable, millis, tickers, unreadable};
+use serde::Deserialize;
+use serde::de::{Deserializer, IgnoredAny};
+use serde_json::value::RawValue;
+use std::borrow::Cow;
+use vyx_core::{Interval, Kline, Millis, Provenance, Symbol};
+
+/// What one text frame says.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Frame {
+    Kline {
+        symbol: Symbol,
+        interval: Interval,
+        event_time: Millis,
+        kline: Kline,
+    },
+    Tickers(Tickers),
+    /// The server is about to close this connection.
+    Shutdown,
+    Reply(Reply),
+    /// Well-formed, and nothing the feed asked for.
+    Unknown,
+}
+
+/// The answer to a control message. It is never wrapped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// The id of the request, missing when the exchange could not read it.
+    pub id: Option<u64>,
+    /// `None` is an acknowledgement, which proves nothing but that the request was read.
+    pub error: Option<ReplyError>,
+}
+
+/// A refused control message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReplyError {
+    pub code: i64,
+    pub message: String,
+}
+
+#[derive(Deserialize)]
+struct Envelope<'a> {
+    #[serde(borrow)]
+    stream: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    data: Option<&'a RawValue>,
+    #[serde(borrow)]
+    id: Option<&'a RawValue>,
+    #[serde(default, deserialize_with = "is_there")]
+    result: bool,
+    #[serde(borrow)]
+    error: Option<ErrorBody<'a>>,
+    code: Option<i64>,
+    #[serde(borrow)]
+    msg: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    e: Option<Cow<'a, str>>,
+}
+
+#[derive(Deserialize)]
+struct ErrorBody<'a> {
+    code: Option<i64>,
+    #[serde(borrow)]
+    msg: Option<Cow<'a, str>>,
+}
+
+#[derive(Deserialize)]
+struct KlineEvent<'a> {
+    #[serde(rename = "E")]
+    event_time: i64,
+    #[serde(rename = "s", borrow)]
+    symbol: Cow<'a, str>,
+    #[serde(borrow)]
+    k: KlineFields<'a>,
+}
+
+#[derive(Deserialize)]
+struct KlineFields<'a> {
+    #[serde(rename = "t")]
+    open_time: i64,
+    #[serde(rename = "T")]
+    close_time: i64,
+    i: &'a str,
+    o: &'a str,
+    h: &'a str,
+    l: &'a str,
+    c: &'a str,
+    v: &'a str,
+    q: &'a str,
+    n: u64,
+    x: bool,
+    #[serde(rename = "V")]
+    taker_buy_volume: &'a str,
+    #[serde(rename = "Q")]
+    taker_buy_quote_volume: &'a str,
+}
+
+/// `"result": null` is an answer and a missing `result` is none; `Option` cannot tell them apart.
+fn is_there<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    IgnoredAny::deserialize(deserializer).map(|_| true)
+}
+
+/// Reads one text frame of a combined stream.
+///
+/// # Errors
+/// The frame is no JSON object, or it belongs to a stream the feed knows and cannot be taken.
+pub fn frame(bytes: &[u8]) -> Result<Frame, Unreadable> {
+    // Serde would take an array for a struct, field by field.
+    if bytes.trim_ascii_start().first() != Some(&b'{') {
+        return unreadable("not a JSON object");
+    }
+    let envelope: Envelope = serde_json::from_slice(bytes)?;
+    match (&envelope.stream, envelope.data) {
+        (Some(stream), Some(data)) => combined(stream, data.get()),
+        (Some(_), None) => unreadable("a stream without data"),
+        (None, _) if envelope.e.as_deref() == Some("serverShutdown") => Ok(Frame::Shutdown),
+        (None, _) => Ok(reply(&envelope).map_or(Frame::Unknown, Frame::Reply)),
+    }
+}
+
+fn combined(stream: &str, data: &str) -> Result<Frame, Unreadable> {
+    if let Some((_, interval)) = stream.split_once("@kline_") {
+        // Klines of another time zone (`@kline_1d@+08:00`) are told apart by this name alone.
+        if interval.contains('@') {
+            return Ok(Frame::Unknown);
+        }
+        return kline(data, interval);
+    }
+    match stream {
+        "!miniTicker@arr" => tickers(data.as_bytes()).map(Frame::Tickers),
+        "!serverShutdown" => Ok(Frame::Shutdown),
+        _ => Ok(Frame::Unknown),
+    }
+}
+
+fn kline(data: &str, interval_of_stream: &str) -> Result<Frame, Unreadable> {
+    let KlineEvent { event_time, symbol, k } = serde_json::from_str(data)?;
+    if k.i != interval_of_stream {
+        return unreadable("the kline is not of the stream's interval");
+    }
+    let interval: Interval = k.i.parse().or_else(|error| unreadable(format!("{error}")))?;
+    let symbol = Symbol::new(&symbol).or_else(|error| unreadable(error.to_string()))?;
+    let raw = RawKline {
+        open_time: k.open_time,
+        close_time: k.close_time,
+        open: k.o,
+        high: k.h,
+        low: k.l,
+        close: k.c,
+        volume: k.v,
+        quote_volume: k.q,
+        trades: k.n,
+        taker_buy_volume: k.taker_buy_volume,
+        taker_buy_quote_volume: k.taker_buy_quote_volume,
+    };
+    match raw.check(interval, k.x, Provenance::Stream)? {
+        Checked::Good(kline) => Ok(Frame::Kline { symbol, interval, event_time: millis(event_time)?, kline }),
+        Checked::Impossible(why) => unreadable(why),
+    }
+}
+
+/// Errors are documented flat and were seen nested, with the id missing or null: both are taken.
+fn reply(envelope: &Envelope) -> Option<Reply> {
+    let id = envelope.id.and_then(|id| id.get().parse().ok());
+    let (nested, flat) = (&envelope.error, envelope.code);
+    let error = match (nested, flat) {
+        (Some(body), _) => Some((body.code, &body.msg)),
+        (None, Some(code)) => Some((Some(code), &envelope.msg)),
+        (None, None) => None,
+    };
+    let error = error.map(|(code, message)| ReplyError {
+        code: code.unwrap_or_default(),
+        message: message.as_deref().unwrap_or_default().to_owned(),
+    });
+    (error.is_some() || envelope.result || envelope.id.is_some()).then_some(Reply { id, error })
+}
+
+#[cfg(test)]
+mod tests;
