@@ -1,1 +1,5 @@
-//! stub
+pub mod clock;
+pub mod interval;
+pub mod market;
+mod noise;
+pub mod symbols;
