@@ -46,8 +46,14 @@ pub enum Merge {
     Corrected,
     /// The same closed kline again, or an older state of an open one.
     Stale,
-    /// An open state of a kline that is already closed.
+    /// An open state of a kline that is already closed, or confirmed absent.
     LateOpen,
+    /// Older than the ring holds.
+    TooOld,
+    /// Not a kline: implausible numbers, or an open time at which no kline of this interval opens.
+    Refused,
+    /// Its symbol has left the directory.
+    Gone,
 }
 
 /// Decides what `new` does to `old`, both of the same series and open time.

@@ -3,10 +3,13 @@
 //!
 //! Everything here is a function of its arguments: no Postgres, no clock, no I/O. Time comes in as
 //! [`Millis`] of the exchange; memory comes in as a slice of atomic words.
+#![forbid(unsafe_code)]
 
 pub mod interval;
 pub mod kline;
+pub mod store;
 pub mod symbol;
+pub mod sync;
 pub mod ticker;
 pub mod time;
 

@@ -52,6 +52,18 @@ impl Symbol {
         self.as_str().to_ascii_lowercase()
     }
 
+    /// The name as words, eight bytes each, zeroes behind it: for memory that is shared word by word.
+    pub(crate) fn to_words(self) -> [u64; MAX_SYMBOL_BYTES / 8] {
+        std::array::from_fn(|i| u64::from_le_bytes(std::array::from_fn(|j| self.bytes[i * 8 + j])))
+    }
+
+    /// Reads what [`to_words`](Self::to_words) gave; `None` for words that are no symbol.
+    pub(crate) fn from_words(words: &[u64; MAX_SYMBOL_BYTES / 8]) -> Option<Symbol> {
+        let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+        let len = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
+        Symbol::new(std::str::from_utf8(&bytes[..len]).ok()?).ok()
+    }
+
     /// A 64-bit FNV-1a hash of the name: the same in every process and version, so that what is staggered
     /// by it (the anchors of history) never moves.
     pub fn stable_hash(&self) -> u64 {

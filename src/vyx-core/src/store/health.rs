@@ -1,0 +1,116 @@
+//! What the workers count and measure, for `vyx_health()` and the metrics.
+
+use super::Store;
+use crate::Millis;
+use crate::sync::{AtomicU64, Ordering};
+
+/// Defines an enum whose variants have a name and one line of help, all in one table.
+macro_rules! named {
+    ($(#[$meta:meta])* $type:ident { $($variant:ident $name:literal $help:literal,)* }) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[repr(u8)]
+        pub enum $type { $(#[doc = $help] $variant,)* }
+
+        impl $type {
+            pub const ALL: &[$type] = &[$($type::$variant,)*];
+
+            /// Its name in metrics, without prefix.
+            pub const fn name(self) -> &'static str {
+                match self { $($type::$variant => $name,)* }
+            }
+
+            /// What it says, in one line.
+            pub const fn help(self) -> &'static str {
+                match self { $($type::$variant => $help,)* }
+            }
+        }
+    };
+}
+
+named! {
+    /// What only ever rises, from 0 at server start.
+    Counter {
+        Messages "messages" "Frames received from the exchange's streams.",
+        Klines "klines" "Klines taken into the rings, from whatever source.",
+        Closes "closes" "Klines that became closed.",
+        Tickers "tickers" "Tickers taken.",
+        BadFrames "bad_frames" "Frames that could not be read.",
+        UnknownFrames "unknown_frames" "Frames of a kind or symbol that is not known; ignored.",
+        Dropped "dropped" "Klines and tickers dropped because their symbol is not tracked any more.",
+        RefusedKlines "refused_klines" "Klines refused because their numbers cannot be true.",
+        RefusedTickers "refused_tickers" "Tickers refused because their numbers cannot be true.",
+        StaleKlines "stale_klines" "Klines that brought nothing newer than what was held.",
+        LateOpen "late_open" "Open states of klines that were already closed.",
+        TooOld "too_old" "Klines older than the ring holds.",
+        Corrected "corrected" "Closed klines whose numbers the exchange changed.",
+        Repaired "repaired" "Klines the streams did not close and history did.",
+        ConfirmedAbsent "confirmed_absent" "Klines of which history said that they do not exist.",
+        DamagedSlots "damaged_slots" "Klines lost because a writer died while writing them.",
+        DirectoryFull "directory_full" "Symbols not tracked for want of room in the directory.",
+        Connects "connects" "Connections to the exchange's streams that were opened.",
+        Reconnects "reconnects" "Connections to the exchange's streams that were lost and opened again.",
+        Rotations "rotations" "Connections replaced before the exchange would have cut them.",
+        StalledConnections "stalled_connections" "Connections given up because nothing came over them.",
+        HistoryRequests "history_requests" "Requests sent for history.",
+        HistoryFailures "history_failures" "Requests for history that failed.",
+        RateLimited "rate_limited" "Requests the exchange refused because there were too many.",
+        WorkerStarts "worker_starts" "Starts of a background worker.",
+        ReloadsRefused "reloads_refused" "Settings that were reloaded and could not be used.",
+    }
+}
+
+named! {
+    /// What is so at the moment. Signed.
+    Gauge {
+        Connections "connections" "Open connections to the exchange's streams.",
+        Streams "streams" "Streams subscribed to.",
+        UsedWeight "used_weight" "Request weight used in the current minute, as the exchange counts it.",
+        BackfillDone "backfill_done" "Series whose history is complete, of those being filled.",
+        BackfillTotal "backfill_total" "Series whose history is being filled.",
+        MarketTime "market_time" "Largest time seen from the exchange, in milliseconds since 1970.",
+        SkewMs "skew_ms" "Exchange's clock minus local clock, in milliseconds.",
+        LastFrame "last_frame" "Local time of the newest frame, in milliseconds since 1970; 0 before the first.",
+        HistoryPausedUntil "history_paused_until" "Local time until which no history is asked for, in milliseconds since 1970.",
+    }
+}
+
+impl<'a> Store<'a> {
+    fn counter(&self, counter: Counter) -> &'a AtomicU64 {
+        &self.words[self.layout.counters + counter as usize]
+    }
+
+    fn gauge_word(&self, gauge: Gauge) -> &'a AtomicU64 {
+        &self.words[self.layout.gauges + gauge as usize]
+    }
+
+    pub fn count(&self, counter: Counter) -> u64 {
+        self.counter(counter).load(Ordering::Relaxed)
+    }
+
+    /// Adds to a counter; any process may.
+    pub fn add(&self, counter: Counter, n: u64) {
+        self.counter(counter).fetch_add(n, Ordering::Relaxed);
+    }
+
+    pub fn gauge(&self, gauge: Gauge) -> i64 {
+        self.gauge_word(gauge).load(Ordering::Relaxed) as i64
+    }
+
+    pub fn set_gauge(&self, gauge: Gauge, value: i64) {
+        self.gauge_word(gauge).store(value as u64, Ordering::Relaxed);
+    }
+
+    /// Market time: the largest time seen from the exchange; 1970 before the first.
+    pub fn market_time(&self) -> Millis {
+        Millis(self.gauge(Gauge::MarketTime))
+    }
+
+    /// Moves market time forward to `at`; it never goes back. Times before 1970 are ignored.
+    pub fn raise_market_time(&self, at: Millis) {
+        // Words are unsigned: a negative time would count as a very late one.
+        if at.0 > 0 {
+            self.gauge_word(Gauge::MarketTime).fetch_max(at.0 as u64, Ordering::Relaxed);
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! How much the store holds, and where in the area each part lies.
+
+use super::health::{Counter, Gauge};
+use super::{directory, ring, ticker, worker};
+use crate::Interval;
+
+/// Ring slots of a `1m` series unless set otherwise: a day's session and six blocks of history fit.
+pub const DEFAULT_SLOTS_1M: u32 = 2_048;
+/// Ring slots of a series of any other interval unless set otherwise.
+pub const DEFAULT_SLOTS: u32 = 1_536;
+/// Most symbols a store can be made for; the exchange lists about 3,500 pairs in all.
+pub const MAX_SYMBOLS: u32 = 10_000;
+/// Most ring slots of a series.
+pub const MAX_SLOTS: u32 = 1 << 20;
+
+/// Words of a cache line. Everything that has a sequence of its own begins on one, provided the area does.
+pub(crate) const LINE: usize = 8;
+const INTERVALS: usize = Interval::ALL.len();
+
+/// The capacities of a store, chosen when the server starts.
+///
+/// A kline takes 10 words of 8 bytes, a series a header of 128 bytes besides. So 500 symbols at `1m` and
+/// five other intervals with the default slots take 500 × (2,048 + 5 × 1,536) × 80 bytes = 389 MB of
+/// klines, 500 × 6 × 128 bytes = 0.4 MB of headers, and 500 × (256 + 64 + about 16) bytes = 0.2 MB for
+/// directory, tickers and index. 500 symbols × 4 intervals × 500 slots × 80 bytes = 80 MB.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shape {
+    max_symbols: u32,
+    /// Ring slots by the interval's number; 0: not tracked.
+    slots: [u32; INTERVALS],
+}
+
+/// Why a store of this shape cannot be made.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadShape {
+    #[error("the number of symbols must be between 1 and {MAX_SYMBOLS}, not {0}")]
+    Symbols(u32),
+    #[error("a series of interval {0} must have between 1 and {MAX_SLOTS} slots, not {1}")]
+    Slots(Interval, u32),
+    #[error("interval {0} is listed twice")]
+    Twice(Interval),
+    #[error("at least one interval must be tracked")]
+    NoInterval,
+    #[error("the store would be larger than this machine's addresses")]
+    TooLarge,
+}
+
+impl Shape {
+    /// A shape for `max_symbols` symbols and these intervals, each with its number of ring slots.
+    ///
+    /// # Errors
+    /// A capacity is 0 or above its bound, or an interval is listed twice, or none is.
+    pub fn new(max_symbols: u32, intervals: &[(Interval, u32)]) -> Result<Shape, BadShape> {
+        if max_symbols == 0 || max_symbols > MAX_SYMBOLS {
+            return Err(BadShape::Symbols(max_symbols));
+        }
+        let mut slots = [0; INTERVALS];
+        for &(interval, count) in intervals {
+            if count == 0 || count > MAX_SLOTS {
+                return Err(BadShape::Slots(interval, count));
+            }
+            if slots[interval as usize] != 0 {
+                return Err(BadShape::Twice(interval));
+            }
+            slots[interval as usize] = count;
+        }
+        if intervals.is_empty() {
+            return Err(BadShape::NoInterval);
+        }
+        let shape = Shape { max_symbols, slots };
+        Layout::of(&shape).map(|_| shape).ok_or(BadShape::TooLarge)
+    }
+
+    /// The slots an interval has unless set otherwise.
+    pub const fn default_slots(interval: Interval) -> u32 {
+        if matches!(interval, Interval::M1) { DEFAULT_SLOTS_1M } else { DEFAULT_SLOTS }
+    }
+
+    /// The size of the area in words of 8 bytes.
+    pub fn words(&self) -> usize {
+        Layout::of(self).expect("checked when the shape was made").words
+    }
+
+    pub fn max_symbols(&self) -> u32 {
+        self.max_symbols
+    }
+
+    /// The tracked intervals, shortest first.
+    pub fn intervals(&self) -> impl Iterator<Item = Interval> + use<> {
+        let slots = self.slots;
+        Interval::ALL.into_iter().filter(move |i| slots[*i as usize] != 0)
+    }
+
+    /// The ring slots of a series at `interval`, 0 where it is not tracked.
+    pub fn slots(&self, interval: Interval) -> u32 {
+        self.slots[interval as usize]
+    }
+
+    pub(crate) fn to_words(self) -> [u64; 1 + INTERVALS] {
+        std::array::from_fn(|i| u64::from(if i == 0 { self.max_symbols } else { self.slots[i - 1] }))
+    }
+
+    /// Reads what [`to_words`](Self::to_words) wrote; `None` for numbers that no shape has.
+    pub(crate) fn from_words(words: &[u64; 1 + INTERVALS]) -> Option<Shape> {
+        let narrow = |word: u64| u32::try_from(word).ok();
+        let mut intervals = Vec::new();
+        for (interval, &word) in Interval::ALL.into_iter().zip(&words[1..]) {
+            match narrow(word)? {
+                0 => {}
+                slots => intervals.push((interval, slots)),
+            }
+        }
+        Shape::new(narrow(words[0])?, &intervals).ok()
+    }
+}
+
+/// Words of the area's head: magic, layout, epoch, used slots, shape, newest closes, closes.
+pub(crate) const HEAD_WORDS: usize = 56;
+
+/// Where each part begins, in words from the beginning of the area.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Layout {
+    pub counters: usize,
+    pub gauges: usize,
+    pub workers: usize,
+    /// The hash index over the directory: a sequence on its own line, then `index_len` words.
+    pub index: usize,
+    pub index_len: usize,
+    pub directory: usize,
+    pub tickers: usize,
+    /// The series of each interval, all symbols of one interval side by side.
+    pub series: [usize; INTERVALS],
+    pub words: usize,
+}
+
+impl Layout {
+    /// `None` where the size cannot be counted.
+    pub fn of(shape: &Shape) -> Option<Layout> {
+        let symbols = shape.max_symbols as usize;
+        let mut end = 0usize;
+        let mut take = |count: usize| {
+            let begin = end;
+            end = end.checked_add(count.checked_next_multiple_of(LINE)?)?;
+            Some(begin)
+        };
+        take(HEAD_WORDS)?;
+        let counters = take(Counter::ALL.len())?;
+        let gauges = take(Gauge::ALL.len())?;
+        let workers = take(worker::KINDS * worker::WORDS)?;
+        // At most half full, so that a probe is short.
+        let index_len = (2 * symbols).next_power_of_two();
+        let index = take(LINE + index_len)?;
+        let directory = take(symbols * directory::WORDS)?;
+        let tickers = take(symbols * ticker::WORDS)?;
+        let mut series = [0; INTERVALS];
+        for (begin, &slots) in series.iter_mut().zip(&shape.slots) {
+            *begin = take(symbols.checked_mul(ring::words(slots))?)?;
+        }
+        Some(Layout { counters, gauges, workers, index, index_len, directory, tickers, series, words: end })
+    }
+}

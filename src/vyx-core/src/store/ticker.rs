@@ -1,0 +1,93 @@
+//! One ticker a symbol, whole or not at all.
+
+use super::{Counter, ReadError, Store, SymbolId, Writer, seqlock};
+use crate::sync::{AtomicU64, Ordering};
+use crate::{Millis, Ticker};
+
+/// Sequence and seven numbers: one cache line.
+pub(crate) const WORDS: usize = 8;
+
+impl<'a> Store<'a> {
+    /// The newest ticker of a symbol.
+    ///
+    /// # Errors
+    /// The symbol is gone, no ticker has come yet, or a writer died while writing it.
+    pub fn ticker(&self, id: SymbolId) -> Result<Ticker, ReadError> {
+        if !self.is_current(id) {
+            return Err(ReadError::Gone);
+        }
+        let words = self.ticker_words(id.slot);
+        let ticker = seqlock::read(&words[0], || load(words)).ok_or(ReadError::Busy)?;
+        if !self.is_current(id) {
+            return Err(ReadError::Gone);
+        }
+        ticker.ok_or(ReadError::NeverFilled)
+    }
+
+    fn ticker_words(&self, slot: u32) -> &'a [AtomicU64] {
+        let begin = self.layout.tickers + slot as usize * WORDS;
+        &self.words[begin..begin + WORDS]
+    }
+
+    pub(super) fn clear_ticker(&self, slot: u32) {
+        let words = self.ticker_words(slot);
+        seqlock::write(&words[0], || words[1..].iter().for_each(|word| word.store(0, Ordering::Relaxed)));
+    }
+
+    /// Empties a ticker that a writer left half written; it comes anew within a second.
+    pub(super) fn repair_ticker(&self, slot: u32) {
+        if seqlock::is_odd(&self.ticker_words(slot)[0]) {
+            self.clear_ticker(slot);
+        }
+    }
+}
+
+impl Writer<'_> {
+    /// Stores a ticker unless a newer one is held; says whether it did.
+    pub fn put_ticker(&self, id: SymbolId, ticker: &Ticker) -> bool {
+        let store = self.store();
+        if !store.is_current(id) {
+            store.add(Counter::Dropped, 1);
+            return false;
+        }
+        if !ticker.is_plausible() || ticker.event_time.0 <= 0 {
+            store.add(Counter::RefusedTickers, 1);
+            return false;
+        }
+        let words = store.ticker_words(id.slot);
+        if load(words).is_some_and(|held| held.event_time > ticker.event_time) {
+            return false;
+        }
+        let numbers = [
+            ticker.last_price,
+            ticker.open_price,
+            ticker.high_price,
+            ticker.low_price,
+            ticker.volume,
+            ticker.quote_volume,
+        ];
+        seqlock::write(&words[0], || {
+            for (word, number) in words[1..].iter().zip(numbers) {
+                word.store(number.to_bits(), Ordering::Relaxed);
+            }
+            words[7].store(ticker.event_time.0 as u64, Ordering::Relaxed);
+        });
+        store.add(Counter::Tickers, 1);
+        true
+    }
+}
+
+/// `None` where there is none: every ticker has a time.
+fn load(words: &[AtomicU64]) -> Option<Ticker> {
+    let number = |i: usize| f64::from_bits(words[i].load(Ordering::Relaxed));
+    let event_time = Millis(words[7].load(Ordering::Relaxed) as i64);
+    (event_time.0 != 0).then(|| Ticker {
+        last_price: number(1),
+        open_price: number(2),
+        high_price: number(3),
+        low_price: number(4),
+        volume: number(5),
+        quote_volume: number(6),
+        event_time,
+    })
+}
