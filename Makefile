@@ -1,0 +1,43 @@
+# What people type, and what CI runs; the work is done by the scripts of tests/demo.
+.DEFAULT_GOAL := help
+.PHONY: help setup run start stop status psql clean-run test check bench install
+# Given on the command line or in the environment: make run FEED=binance, make run SPEED=600
+export FEED SPEED WATCH PROFILE PG_CONFIG
+demo := tests/demo
+
+help: ## this list
+	@echo "vyx: a live crypto market and its signal engine inside Postgres"; echo
+	@awk -F ': ## ' '/^[a-z-]+: ## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+
+run: ## build, start a private cluster with example traders and watch it (FEED=sim|binance SPEED=60)
+	@$(demo)/run.sh
+
+start: ## the same cluster in the background
+	@$(demo)/cluster.sh start
+
+stop: ## stop it; the data stays
+	@$(demo)/cluster.sh stop
+
+status: ## what runs
+	@$(demo)/cluster.sh status
+
+psql: ## a psql in it
+	@$(demo)/cluster.sh psql
+
+clean-run: ## stop it and remove it, data included
+	@$(demo)/cluster.sh clean
+
+test: ## install what is missing and run every test
+	@$(demo)/test.sh
+
+check: ## format, clippy with warnings as errors, shellcheck
+	@$(demo)/setup.sh test && $(demo)/check.sh
+
+bench: ## measure, print ratios and write them to .vyx/bench.txt
+	@$(demo)/bench.sh
+
+install: ## build and install into the system's Postgres (the only target that touches it)
+	@$(demo)/setup.sh && $(demo)/install.sh
+
+setup: ## install only what building needs
+	@$(demo)/setup.sh

@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# `make check`: format, clippy with warnings as errors, and shellcheck where it is installed.
+source "$(dirname "$0")/common.sh"
+
+reachable "$TEST"
+"$DEMO/server.sh" "$TEST"
+export PGRX_HOME=$TEST/pgrx
+cd "$ROOT"
+cargo fmt --all --check
+cargo clippy --workspace --all-targets -- -D warnings
+if command -v shellcheck >/dev/null; then
+  shellcheck -x -P tests/demo tests/demo/*.sh .ci/run
+else
+  note "shellcheck is not installed: the shell scripts were not checked"
+fi

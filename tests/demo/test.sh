@@ -1,0 +1,69 @@
+#!/usr/bin/env bash
+# `make test`: every test there is, the fast ones first. What is missing is installed before.
+# usage: test.sh           (environment: PROFILE=dev|release)
+source "$(dirname "$0")/common.sh"
+
+PROFILE=${PROFILE:-dev}
+"$DEMO/setup.sh" test
+reachable "$TEST"
+"$DEMO/server.sh" "$TEST"
+PG_COPY=$(readlink -f "$TEST/pg_config")
+BIN=$(dirname "$PG_COPY")
+export PGRX_HOME=$TEST/pgrx
+find_pgrx
+cd "$ROOT"
+
+# Whatever way this ends, no test server stays behind.
+stop_servers() {
+  local pidfile
+  for pidfile in "$TEST"/data/*/postmaster.pid; do
+    [[ ! -e $pidfile ]] || as_cluster "$BIN/pg_ctl" stop --pgdata "$(dirname "$pidfile")" --mode immediate --silent || true
+  done
+}
+trap stop_servers EXIT
+trap 'exit 130' INT TERM HUP
+
+times=()
+step() {
+  local name=$1 from=$SECONDS
+  shift
+  say "$name"
+  "$@" || die "$name: failed after $((SECONDS - from)) s" "again, alone: $*"
+  times+=("$(printf '%5d s  %s' $((SECONDS - from)) "$name")")
+}
+
+pure_tests() { cargo test --profile "$PROFILE" -p vyx-core -p vyx-feed -p vyx-engine -p vyx-compiler -p vyx-sim; }
+
+# A target directory of its own: other flags would have cargo build everything else again.
+loom_models() { RUSTFLAGS='--cfg loom' CARGO_TARGET_DIR=$TARGET/loom cargo test -p vyx-core --lib --release loom; }
+
+# The server's socket lies beside its data, and a socket's path is short or does not work.
+in_database() {
+  local data=$TEST/data as=()
+  rm -rf "$data"
+  as_cluster_dir "$data"
+  ! is_root || as=(--runas "$(cluster_user)")
+  "${PGRX[@]}" test "pg$PG_MAJOR" -p vyx --profile "$PROFILE" --pgdata "$data" "${as[@]}"
+}
+
+end_to_end() {
+  "$DEMO/install.sh" "$PG_COPY" "$PROFILE" private
+  as_cluster_dir "$TEST/e2e"
+  VYX_PG_CONFIG=$PG_COPY VYX_BIN=$BIN VYX_RUN=$TEST/e2e cargo test --profile "$PROFILE" -p vyx-tests
+}
+
+# An empty directory that belongs to the user whom the servers run as.
+as_cluster_dir() {
+  mkdir -p "$1"
+  ! is_root || chown "$(cluster_user)" "$1"
+}
+
+step 'check: format, clippy, shellcheck' "$DEMO/check.sh"
+step 'pure crates' pure_tests
+step 'models of the ring (loom)' loom_models
+step 'in the database (cargo pgrx test)' in_database
+step 'end to end: a real cluster and the simulator' end_to_end
+
+say "All of it passed"
+printf '%s\n' "${times[@]}"
+note "vyx is in good shape."
