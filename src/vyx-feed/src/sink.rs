@@ -116,6 +116,16 @@ impl Disconnect {
             _ => None,
         }
     }
+
+    /// Waiting does not help; a human has to change something.
+    pub fn is_terminal(&self) -> bool {
+        matches!(self, Disconnect::Refused { status: 451, .. })
+    }
+
+    /// The feed itself ended the connection, and nothing is wrong.
+    pub fn is_planned(&self) -> bool {
+        matches!(self, Disconnect::Replaced | Disconnect::NotWanted)
+    }
 }
 
 impl fmt::Display for Disconnect {

@@ -25,7 +25,7 @@ impl From<serde_json::Error> for Unreadable {
     }
 }
 
-fn unreadable<T>(reason: impl Into<String>) -> Result<T, Unreadable> {
+pub(crate) fn unreadable<T>(reason: impl Into<String>) -> Result<T, Unreadable> {
     Err(Unreadable(reason.into()))
 }
 

@@ -27,6 +27,13 @@ pub struct History {
     pub dropped: usize,
 }
 
+impl History {
+    /// The exchange had no row at all, not even one that was dropped.
+    pub fn is_empty(&self) -> bool {
+        self.klines.is_empty() && self.dropped == 0
+    }
+}
+
 /// The body of an error answer.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Refusal {

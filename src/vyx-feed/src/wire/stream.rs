@@ -135,6 +135,10 @@ fn combined(stream: &str, data: &str) -> Result<Frame, Unreadable> {
     }
 }
 
+/// How far a kline's open time may lie ahead of the event that brings it. The exchange's machines differ by milliseconds;
+/// a kline of next year, once stored, would push out everything before it.
+const LARGEST_LEAD: Millis = Millis(10_000);
+
 fn kline(data: &str, interval_of_stream: &str) -> Result<Frame, Unreadable> {
     let KlineEvent { event_time, symbol, k } = serde_json::from_str(data)?;
     if k.i != interval_of_stream {
@@ -155,8 +159,12 @@ fn kline(data: &str, interval_of_stream: &str) -> Result<Frame, Unreadable> {
         taker_buy_volume: k.taker_buy_volume,
         taker_buy_quote_volume: k.taker_buy_quote_volume,
     };
+    let event_time = millis(event_time)?;
     match raw.check(interval, k.x, Provenance::Stream)? {
-        Checked::Good(kline) => Ok(Frame::Kline { symbol, interval, event_time: millis(event_time)?, kline }),
+        Checked::Good(kline) if kline.open_time - event_time > LARGEST_LEAD => {
+            unreadable("the kline opens after its own event")
+        }
+        Checked::Good(kline) => Ok(Frame::Kline { symbol, interval, event_time, kline }),
         Checked::Impossible(why) => unreadable(why),
     }
 }

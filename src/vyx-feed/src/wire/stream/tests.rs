@@ -73,6 +73,7 @@ fn what_is_no_kline_is_refused() {
         ("open time off the grid", "1795176000000", "1795176000001"),
         ("close time off the grid", "1795176059999", "1795176060000"),
         ("microseconds", "1795176042011", "1795176042011000"),
+        ("an event long before the open", "1795176042011", "1795175989999"),
         ("another interval than the stream's", r#""i":"1m""#, r#""i":"5m""#),
         ("unknown interval", r#"1m"#, r#"1D"#),
         ("no symbol", r#""s":"BTCUSDT","k""#, r#""s":"","k""#),

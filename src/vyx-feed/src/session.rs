@@ -1,0 +1,286 @@
+//! One WebSocket connection, from the attempt to its end.
+
+use crate::outlet::Topic;
+use crate::plan::Streams;
+use crate::rest::{advised_pause, with_causes};
+use crate::sink::{Disconnect, Event, Level};
+use crate::subscriptions::{CONTROL_INTERVAL, Outcome, REFUSED_PAUSE, Subscriptions};
+use crate::url::StreamUrl;
+use crate::wire::{self, Frame};
+use crate::{Feed, changed};
+use futures_util::{SinkExt, StreamExt};
+use std::rc::Rc;
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::tungstenite::{self, Message};
+use tokio_tungstenite::{Connector, MaybeTlsStream, WebSocketStream, connect_async_tls_with_config};
+
+/// TCP, TLS and the handshake together.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// A server that does not read our few small frames for so long is no server.
+const SEND_TIMEOUT: Duration = Duration::from_secs(10);
+/// A farewell is a courtesy, not worth a delay.
+const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
+/// The largest frame is `!miniTicker@arr`: 160 bytes a symbol, 240 KB for all 1,400 pairs. What is larger than this is
+/// an attack or a mistake, and must not grow a Postgres process.
+const LARGEST_MESSAGE: usize = 1 << 20;
+/// Allocated at once for each connection; holds some 170 kline frames.
+const READ_BUFFER: usize = 64 << 10;
+/// The exchange cuts a connection after 24 h; its successor is ready before that. Connections differ by the stagger, so
+/// that they are not all replaced at once.
+const LIFETIME: Duration = Duration::from_secs(23 * 3_600);
+const LIFETIME_STAGGER: Duration = Duration::from_secs(7 * 60);
+/// More unreadable frames than this in so short a time, and the connection itself is doubted.
+const BAD_FRAMES: u32 = 1_000;
+const BAD_FRAMES_WINDOW: Duration = Duration::from_secs(10);
+/// How much of an unreadable frame the log shows, in characters.
+const EXCERPT: usize = 200;
+
+type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+
+/// What a session tells whoever holds it, once each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum News {
+    /// Everything that was wanted is acknowledged.
+    Settled,
+    /// The connection will end soon, but still delivers: time for a successor.
+    Leaving,
+}
+
+/// What a session is given.
+pub struct Assignment {
+    /// Distinguishes the sessions of one feed.
+    pub id: u64,
+    /// Position of the connection in the plan.
+    pub index: usize,
+    pub wanted: watch::Receiver<Rc<Streams>>,
+    pub news: mpsc::UnboundedSender<(u64, News)>,
+    /// Notified when a successor is in place.
+    pub leave: Rc<Notify>,
+}
+
+/// Connects and delivers until something ends it, which is returned.
+pub async fn run(feed: &Feed<'_>, assignment: Assignment) -> Disconnect {
+    let url = feed.settings.borrow().stream_url.clone();
+    let index = assignment.index;
+    let socket = match connect(feed, &url).await {
+        Ok(socket) => socket,
+        Err(reason) => {
+            feed.outlet.event(Event::ConnectFailed { reason: reason.clone() });
+            let level = if reason.is_terminal() { Level::Error } else { Level::Warning };
+            feed.outlet.log(Topic::ConnectFailed, level, || format!("connection {index} to {url}: {reason}"));
+            return reason;
+        }
+    };
+    feed.connected(assignment.id);
+    feed.outlet.log(Topic::Connected, Level::Info, || format!("connection {index} to {url} is open"));
+    let id = assignment.id;
+    let reason = Session::new(feed, url.clone(), assignment).deliver(socket).await;
+    feed.disconnected(id, reason.clone());
+    let level = if reason.is_planned() { Level::Info } else { Level::Warning };
+    feed.outlet.log(Topic::Disconnected, level, || format!("connection {index} to {url} ended: {reason}"));
+    reason
+}
+
+async fn connect(feed: &Feed<'_>, url: &str) -> Result<Socket, Disconnect> {
+    let url = StreamUrl::parse(url).map_err(|error| Disconnect::Unreachable(error.to_string()))?.combined();
+    let config = WebSocketConfig::default()
+        .read_buffer_size(READ_BUFFER)
+        .max_message_size(Some(LARGEST_MESSAGE))
+        .max_frame_size(Some(LARGEST_MESSAGE));
+    // Named explicitly: left to itself the library would look for a crypto provider that nobody installed.
+    let connector = Connector::Rustls(feed.tls.clone());
+    match timeout(CONNECT_TIMEOUT, connect_async_tls_with_config(url, Some(config), true, Some(connector))).await {
+        Ok(Ok((socket, _))) => Ok(socket),
+        Ok(Err(tungstenite::Error::Http(response))) => {
+            let retry_after = advised_pause(response.headers());
+            Err(Disconnect::Refused { status: response.status().as_u16(), retry_after })
+        }
+        Ok(Err(error)) => Err(Disconnect::Unreachable(with_causes(&error))),
+        Err(_) => Err(Disconnect::Unreachable(format!("no handshake within {CONNECT_TIMEOUT:?}"))),
+    }
+}
+
+struct Session<'f, 's> {
+    feed: &'f Feed<'s>,
+    url: String,
+    assignment: Assignment,
+    subscriptions: Subscriptions,
+    heard_at: Instant,
+    retire_at: Instant,
+    wanted_again_at: Instant,
+    bad_frames: u32,
+    bad_frames_since: Instant,
+    settled: bool,
+    leaving: bool,
+}
+
+impl<'f, 's> Session<'f, 's> {
+    fn new(feed: &'f Feed<'s>, url: String, assignment: Assignment) -> Session<'f, 's> {
+        let now = Instant::now();
+        let stagger =
+            LIFETIME_STAGGER.saturating_mul(u32::try_from(assignment.index).unwrap_or(u32::MAX)).min(LIFETIME / 2);
+        Session {
+            feed,
+            url,
+            assignment,
+            subscriptions: Subscriptions::default(),
+            heard_at: now,
+            retire_at: now + LIFETIME - stagger,
+            wanted_again_at: now,
+            bad_frames: 0,
+            bad_frames_since: now,
+            settled: false,
+            leaving: false,
+        }
+    }
+
+    /// Reads and writes until the end. The pong to a ping is queued by the library and leaves with the next read, which
+    /// follows at once.
+    async fn deliver(mut self, mut socket: Socket) -> Disconnect {
+        let mut wanted = self.assignment.wanted.clone();
+        let leave = self.assignment.leave.clone();
+        // All that is timed hangs on one tick, so that a message costs no timer; and at most one control frame
+        // goes out in a tick.
+        let mut tick = interval(CONTROL_INTERVAL);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let end = tokio::select! {
+                message = socket.next() => self.message(message),
+                _ = tick.tick() => self.tick(&mut socket).await,
+                () = changed(&mut wanted) => {
+                    self.wanted_again_at = Instant::now();
+                    Ok(())
+                }
+                () = leave.notified() => Err(Disconnect::Replaced),
+            };
+            if let Err(reason) = end {
+                // On a link that is broken already this fails at once, or in vain.
+                let _ = timeout(CLOSE_TIMEOUT, socket.close(None)).await;
+                return reason;
+            }
+        }
+    }
+
+    async fn tick(&mut self, socket: &mut Socket) -> Result<(), Disconnect> {
+        let now = Instant::now();
+        {
+            let settings = self.feed.settings.borrow();
+            if settings.stream_url != self.url || self.assignment.wanted.borrow().is_empty() {
+                return Err(Disconnect::NotWanted);
+            }
+            if now.duration_since(self.heard_at) >= settings.stale_after {
+                return Err(Disconnect::Silent);
+            }
+        }
+        if now >= self.retire_at {
+            self.leave();
+        }
+        if now >= self.wanted_again_at {
+            // What was refused is asked for again some time after the pause, even if nothing changes.
+            self.wanted_again_at = now + REFUSED_PAUSE;
+            let wanted = self.assignment.wanted.borrow().clone();
+            self.subscriptions.want(&wanted, now);
+        }
+        let frame = self.subscriptions.next_frame(now).map_err(|_| Disconnect::NoAcknowledgement)?;
+        let Some(frame) = frame else { return Ok(()) };
+        match timeout(SEND_TIMEOUT, socket.send(Message::text(frame))).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(Disconnect::Lost(with_causes(&error))),
+            Err(_) => Err(Disconnect::Lost(format!("nothing could be sent for {SEND_TIMEOUT:?}"))),
+        }
+    }
+
+    fn message(&mut self, message: Option<Result<Message, tungstenite::Error>>) -> Result<(), Disconnect> {
+        let message = match message {
+            Some(Ok(message)) => message,
+            Some(Err(error)) => return Err(Disconnect::Lost(with_causes(&error))),
+            None => return Err(Disconnect::Lost("the server hung up".to_owned())),
+        };
+        self.heard_at = Instant::now();
+        match message {
+            Message::Text(text) => match wire::frame(text.as_bytes()) {
+                Ok(frame) => self.frame(frame),
+                Err(error) => self.bad_frame(&error, &text),
+            },
+            Message::Binary(_) => self.bad_frame(&"a binary frame", ""),
+            Message::Close(Some(close)) => {
+                Err(Disconnect::Lost(format!("the server closed it: {} {}", close.code, close.reason)))
+            }
+            Message::Close(None) => Err(Disconnect::Lost("the server closed it".to_owned())),
+            Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => Ok(()),
+        }
+    }
+
+    fn frame(&mut self, frame: Frame) -> Result<(), Disconnect> {
+        let feed = self.feed;
+        match frame {
+            Frame::Kline { symbol, interval, event_time, kline } => {
+                if !feed.event_time(event_time) {
+                    return self.bad_frame(&"the event is far ahead of market time", symbol.as_str());
+                }
+                feed.outlet.event(Event::Message);
+                feed.suspects.borrow_mut().saw(&symbol, interval, &kline);
+                feed.outlet.sink.kline(&symbol, interval, &kline);
+            }
+            Frame::Tickers(read) => {
+                feed.outlet.event(Event::Message);
+                let universe = feed.universe.borrow().clone();
+                for (symbol, ticker) in read.tickers.iter().filter(|(symbol, _)| universe.contains(symbol)) {
+                    if feed.event_time(ticker.event_time) {
+                        feed.outlet.sink.ticker(symbol, ticker);
+                    } else {
+                        feed.outlet.event(Event::BadFrame);
+                    }
+                }
+                (0..read.dropped).for_each(|_| feed.outlet.event(Event::BadFrame));
+            }
+            Frame::Shutdown => self.leave(),
+            Frame::Reply(reply) => {
+                match self.subscriptions.reply(reply.id, reply.error, Instant::now()) {
+                    Outcome::Fine => {}
+                    Outcome::Refused { stream, error } => feed.outlet.log(Topic::RefusedStream, Level::Warning, || {
+                        format!("the exchange refuses the stream {stream}: {} (code {})", error.message, error.code)
+                    }),
+                    Outcome::Fatal => return Err(Disconnect::Lost("too many subscriptions".to_owned())),
+                }
+                feed.subscribed(self.assignment.id, self.subscriptions.acknowledged());
+                if !self.settled && self.subscriptions.is_settled() {
+                    self.settled = true;
+                    self.tell(News::Settled);
+                }
+            }
+            Frame::Unknown => feed.outlet.event(Event::UnknownFrame),
+        }
+        Ok(())
+    }
+
+    fn bad_frame(&mut self, error: &dyn std::fmt::Display, text: &str) -> Result<(), Disconnect> {
+        self.feed.outlet.event(Event::BadFrame);
+        self.feed.outlet.log(Topic::BadFrame, Level::Warning, || {
+            let excerpt: String = text.chars().take(EXCERPT).collect();
+            format!("dropped an unreadable frame: {error}, in \"{}\"", excerpt.escape_debug())
+        });
+        let now = Instant::now();
+        if now.duration_since(self.bad_frames_since) > BAD_FRAMES_WINDOW {
+            (self.bad_frames, self.bad_frames_since) = (0, now);
+        }
+        self.bad_frames += 1;
+        if self.bad_frames > BAD_FRAMES { Err(Disconnect::BadFrames) } else { Ok(()) }
+    }
+
+    fn leave(&mut self) {
+        if !self.leaving {
+            self.leaving = true;
+            self.tell(News::Leaving);
+        }
+    }
+
+    fn tell(&self, news: News) {
+        // Whoever held this session may be gone; then nobody needs to know.
+        let _ = self.assignment.news.send((self.assignment.id, news));
+    }
+}
