@@ -18,7 +18,10 @@ const FIRST_MONDAY: i64 = 4 * DAY;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Cut {
     /// Multiples of a length, counted from an origin.
-    Every { length: i64, origin: i64 },
+    Every {
+        length: i64,
+        origin: i64,
+    },
     Month,
 }
 

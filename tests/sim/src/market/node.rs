@@ -228,7 +228,8 @@ fn share(total: u128, weights: &[f64]) -> Vec<u128> {
         .map(|weight| {
             sum += weight;
             // At the end the division would be exact but the float's 53 bits would not be.
-            let through = if sum >= whole { total } else { ((total as f64 * (sum / whole)) as u128).clamp(given, total) };
+            let through =
+                if sum >= whole { total } else { ((total as f64 * (sum / whole)) as u128).clamp(given, total) };
             let part = through - given;
             given = through;
             part

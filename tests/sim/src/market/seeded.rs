@@ -74,15 +74,7 @@ impl Seeded {
     }
 
     /// Adds the trades of `node`, which starts at `start` and is of this level, that lie in the window.
-    fn add(
-        &self,
-        sum: &mut Node,
-        level: usize,
-        start: i64,
-        node: &Node,
-        window: (i64, i64),
-        memory: &mut Memory,
-    ) {
+    fn add(&self, sum: &mut Node, level: usize, start: i64, node: &Node, window: (i64, i64), memory: &mut Memory) {
         let (from, to) = window;
         let end = start + LENGTHS[level];
         if from <= start && end <= to {

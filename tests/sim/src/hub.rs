@@ -1,0 +1,137 @@
+//! Who is connected and who is subscribed to what.
+
+use crate::event::{Event, Stream, TimeUnit};
+use crate::symbols::Symbol;
+use std::collections::BTreeMap;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio_tungstenite::tungstenite::Utf8Bytes;
+
+/// An order to the task of a connection, which overtakes the waiting frames.
+#[derive(Clone, Copy, Debug)]
+pub enum Order {
+    /// Ends the TCP connection, without a word or with a reset.
+    Drop { reset: bool },
+    /// Closes with a close frame after this time.
+    Close { after: Duration },
+}
+
+/// A connection as the publisher sees it.
+pub struct Connection {
+    pub frames: mpsc::Sender<Utf8Bytes>,
+    pub orders: mpsc::UnboundedSender<Order>,
+    pub combined: bool,
+    pub unit: TimeUnit,
+    /// Every name that was subscribed, in order, and the stream if there is one.
+    pub subscriptions: Vec<(String, Option<Stream>)>,
+}
+
+/// All connections and subscriptions.
+pub struct Hub {
+    connections: BTreeMap<u64, Connection>,
+    last_id: u64,
+    /// Ids of the connections of each stream, by [`Stream::index`].
+    subscribers: Vec<Vec<u64>>,
+    pub frames_sent: u64,
+    /// Connections cut because they did not read.
+    pub cut_for_not_reading: u64,
+}
+
+impl Hub {
+    pub fn new(symbols: usize) -> Hub {
+        Hub {
+            connections: BTreeMap::new(),
+            last_id: 0,
+            subscribers: vec![Vec::new(); Stream::count(symbols)],
+            frames_sent: 0,
+            cut_for_not_reading: 0,
+        }
+    }
+
+    pub fn join(&mut self, connection: Connection) -> u64 {
+        self.last_id += 1;
+        self.connections.insert(self.last_id, connection);
+        self.last_id
+    }
+
+    pub fn leave(&mut self, id: u64) {
+        let names: Vec<String> = self
+            .get(id)
+            .map_or(Vec::new(), |connection| connection.subscriptions.iter().map(|(name, _)| name.clone()).collect());
+        names.iter().for_each(|name| self.unsubscribe(id, name));
+        self.connections.remove(&id);
+    }
+
+    pub fn get(&mut self, id: u64) -> Option<&mut Connection> {
+        self.connections.get_mut(&id)
+    }
+
+    pub fn connections(&self) -> impl Iterator<Item = (u64, &Connection)> {
+        self.connections.iter().map(|(id, connection)| (*id, connection))
+    }
+
+    /// How many connections each have at least one of the streams.
+    pub fn subscriptions(&self) -> usize {
+        self.connections.values().map(|connection| connection.subscriptions.len()).sum()
+    }
+
+    /// Subscribes a connection; a second time changes nothing.
+    pub fn subscribe(&mut self, id: u64, name: &str, stream: Option<Stream>) {
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        if connection.subscriptions.iter().any(|(known, _)| known == name) {
+            return;
+        }
+        connection.subscriptions.push((name.to_owned(), stream));
+        if let Some(stream) = stream {
+            self.subscribers[stream.index()].push(id);
+        }
+    }
+
+    pub fn unsubscribe(&mut self, id: u64, name: &str) {
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        let Some(place) = connection.subscriptions.iter().position(|(known, _)| known == name) else { return };
+        if let (_, Some(stream)) = connection.subscriptions.remove(place) {
+            self.subscribers[stream.index()].retain(|subscriber| *subscriber != id);
+        }
+    }
+
+    pub fn is_wanted(&self, stream: Stream) -> bool {
+        !self.subscribers[stream.index()].is_empty()
+    }
+
+    /// Sends an event to its subscribers.
+    pub fn deliver(&mut self, event: &mut Event, symbols: &[Symbol]) {
+        for id in &self.subscribers[event.stream.index()] {
+            let Some(connection) = self.connections.get(id) else { continue };
+            let frame = event.frame(symbols, connection.combined, connection.unit);
+            match connection.frames.try_send(frame) {
+                Ok(()) => self.frames_sent += 1,
+                Err(mpsc::error::TrySendError::Full(_)) => {
+                    // A task that has ended already has no receiver; then there is nothing left to cut.
+                    if connection.orders.send(Order::Drop { reset: true }).is_ok() {
+                        self.cut_for_not_reading += 1;
+                    }
+                }
+                // Its task has just ended and will leave.
+                Err(mpsc::error::TrySendError::Closed(_)) => {}
+            }
+        }
+    }
+
+    /// Sends a frame, in the form that each connection wants, to one connection or all.
+    pub fn broadcast(&mut self, only: Option<u64>, frame: impl Fn(&Connection) -> String) {
+        for (_, connection) in self.connections.iter().filter(|(id, _)| only.is_none_or(|only| only == **id)) {
+            if connection.frames.try_send(frame(connection).into()).is_ok() {
+                self.frames_sent += 1;
+            }
+        }
+    }
+
+    /// Gives an order to one connection or all.
+    pub fn order(&self, only: Option<u64>, order: Order) {
+        for (_, connection) in self.connections.iter().filter(|(id, _)| only.is_none_or(|only| only == **id)) {
+            // A connection whose task has ended needs no order any more.
+            let _ = connection.orders.send(order);
+        }
+    }
+}

@@ -1,0 +1,260 @@
+//! The publisher: one task that turns the passing of market time into events.
+//!
+//! A kline stream has an update every 2 s of market time (`1s` and tickers every 1 s) while something changes, but
+//! not more often than [`Settings::update_floor`](crate::Settings) of real time, and a closing event at every
+//! boundary. Symbols have their updates at different phases, so the load is even. Only what has subscribers is made.
+
+use crate::event::{Body, Event, Stream};
+use crate::exchange::Exchange;
+use crate::fault::Kind;
+use crate::interval::{Interval, SECOND};
+use crate::market::ReaderMemory;
+use crate::noise;
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Closing events of all symbols are sent this long after the boundary, in milliseconds of market time, and say
+/// that they happened somewhere between.
+const CLOSING_WITHIN: i64 = 20;
+/// The longest sleep: a new subscription has its first update no later.
+const TURN: Duration = Duration::from_millis(50);
+/// The shortest sleep; at high speed there is always something due.
+const BREATH: Duration = Duration::from_millis(2);
+
+/// Classes of streams with a rhythm of their own.
+#[derive(Clone, Copy)]
+enum Rhythm {
+    Klines,
+    Seconds,
+    Tickers,
+}
+
+const RHYTHMS: [(Rhythm, i64); 3] =
+    [(Rhythm::Klines, 2 * SECOND), (Rhythm::Seconds, SECOND), (Rhythm::Tickers, SECOND)];
+
+/// The state of the publisher between turns.
+pub struct Publisher {
+    exchange: Arc<Exchange>,
+    memories: Vec<ReaderMemory>,
+    /// By symbol and rhythm: market time of the next update.
+    due: Vec<[i64; RHYTHMS.len()]>,
+    all_due: i64,
+    /// By [`Stream::index`]: what the last update showed, so that only changes are sent.
+    shown: Vec<(i64, i64)>,
+    /// By symbol: the last trade id in `!miniTicker@arr`.
+    shown_to_all: Vec<i64>,
+    /// By interval: the boundary whose closing events come next.
+    next_close: [i64; Interval::COUNT],
+    /// Events held back by the fault `reorder`, until the next one of the stream.
+    held: HashMap<Stream, Event>,
+    /// Events held back by the fault `delay`, in the order of their orders.
+    delayed: VecDeque<(Instant, Event)>,
+}
+
+impl Publisher {
+    pub fn new(exchange: Arc<Exchange>) -> Publisher {
+        let now = exchange.clock.now();
+        let count = exchange.market.symbols().len();
+        let mut next_close = [0; Interval::COUNT];
+        Interval::all().for_each(|interval| next_close[interval.index()] = interval.next(interval.floor(now)));
+        let due = exchange
+            .market
+            .symbols()
+            .iter()
+            .map(|symbol| RHYTHMS.map(|(_, period)| now + (noise::name(&symbol.name) % period as u64) as i64))
+            .collect();
+        Publisher {
+            memories: (0..count).map(|_| ReaderMemory::default()).collect(),
+            due,
+            all_due: now,
+            shown: vec![(0, 0); Stream::count(count)],
+            shown_to_all: vec![-1; count],
+            next_close,
+            held: HashMap::new(),
+            delayed: VecDeque::new(),
+            exchange,
+        }
+    }
+
+    /// Publishes until the task is dropped.
+    pub async fn run(mut self) {
+        loop {
+            let now = self.exchange.clock.now();
+            self.close(now);
+            self.update(now);
+            self.release();
+            let next = self.next_turn();
+            tokio::time::sleep(self.exchange.clock.until(next).clamp(BREATH, TURN)).await;
+        }
+    }
+
+    fn next_turn(&self) -> i64 {
+        let closing = self.next_close.iter().map(|boundary| boundary + CLOSING_WITHIN);
+        let updates = self.due.iter().flatten().copied();
+        closing.chain(updates).chain([self.all_due]).min().unwrap_or(i64::MAX)
+    }
+
+    /// Sends the closing events of every boundary that has passed, the earliest first.
+    fn close(&mut self, now: i64) {
+        loop {
+            let passed = Interval::all().filter(|interval| self.next_close[interval.index()] + CLOSING_WITHIN <= now);
+            let Some(interval) = passed.min_by_key(|interval| self.next_close[interval.index()]) else { return };
+            let boundary = self.next_close[interval.index()];
+            self.next_close[interval.index()] = interval.next(boundary);
+            for place in 0..self.memories.len() {
+                self.close_one(place, interval, boundary);
+            }
+        }
+    }
+
+    fn close_one(&mut self, place: usize, interval: Interval, boundary: i64) {
+        let stream = Stream::Kline(place, interval);
+        let exchange = self.exchange.clone();
+        let symbol = &exchange.market.symbols()[place];
+        if !symbol.status.pushes_klines() || !exchange.hub().is_wanted(stream) {
+            return;
+        }
+        let mut reader = exchange.market.reader(place, &mut self.memories[place]);
+        let Some(kline) = reader.kline(interval, interval.previous(boundary), boundary) else { return };
+        if exchange.faults().act_on(Kind::MissingClose, Some(&symbol.name), Some(interval.name())).is_some() {
+            exchange.counters().withheld += 1;
+            return;
+        }
+        let late = 2 + (noise::mix(boundary as u64 ^ place as u64) % (CLOSING_WITHIN as u64 - 2)) as i64;
+        self.send(Event::new(stream, boundary + late, Body::Kline(kline)));
+    }
+
+    /// Sends the updates that are due.
+    fn update(&mut self, now: i64) {
+        let floor = self.exchange.clock.market_millis(self.exchange.settings.update_floor);
+        for place in 0..self.memories.len() {
+            for (index, (rhythm, period)) in RHYTHMS.into_iter().enumerate() {
+                let due = &mut self.due[place][index];
+                if *due > now {
+                    continue;
+                }
+                // Skipped rounds are not made up for: an update shows the present.
+                let period = period.max(floor);
+                *due += ((now - *due) / period + 1) * period;
+                match rhythm {
+                    Rhythm::Tickers => self.update_tickers(place, now),
+                    Rhythm::Seconds => self.update_kline(place, Interval::S1, now),
+                    Rhythm::Klines => Interval::all()
+                        .filter(|interval| *interval != Interval::S1)
+                        .for_each(|interval| self.update_kline(place, interval, now)),
+                }
+            }
+        }
+        if self.all_due <= now {
+            let period = SECOND.max(floor);
+            self.all_due += ((now - self.all_due) / period + 1) * period;
+            self.update_all(now);
+        }
+    }
+
+    fn update_kline(&mut self, place: usize, interval: Interval, now: i64) {
+        let stream = Stream::Kline(place, interval);
+        // Past a boundary the closing event comes first.
+        if now >= self.next_close[interval.index()] {
+            return;
+        }
+        let exchange = self.exchange.clone();
+        if !exchange.market.symbols()[place].status.pushes_klines() || !exchange.hub().is_wanted(stream) {
+            return;
+        }
+        let mut reader = exchange.market.reader(place, &mut self.memories[place]);
+        let Some(kline) = reader.kline(interval, interval.floor(now), now) else { return };
+        // A kline without trades is shown only when it closes.
+        let shows = (kline.open_time, kline.trades as i64);
+        if kline.trades > 0 && std::mem::replace(&mut self.shown[stream.index()], shows) != shows {
+            self.send(Event::new(stream, now, Body::Kline(kline)));
+        }
+    }
+
+    fn update_tickers(&mut self, place: usize, now: i64) {
+        let exchange = self.exchange.clone();
+        if !exchange.market.symbols()[place].status.pushes_tickers() {
+            return;
+        }
+        for stream in [Stream::MiniTicker(place), Stream::Ticker(place)] {
+            if !exchange.hub().is_wanted(stream) {
+                continue;
+            }
+            let Some(ticker) = exchange.market.reader(place, &mut self.memories[place]).ticker(now) else { return };
+            let shows = (0, ticker.last_id);
+            if std::mem::replace(&mut self.shown[stream.index()], shows) == shows {
+                continue;
+            }
+            let full = matches!(stream, Stream::Ticker(_));
+            let body = if full { Body::Ticker(ticker) } else { Body::MiniTicker(ticker) };
+            self.send(Event::new(stream, now, body));
+        }
+    }
+
+    /// The array of all mini tickers that have changed since the last one.
+    fn update_all(&mut self, now: i64) {
+        let exchange = self.exchange.clone();
+        if !exchange.hub().is_wanted(Stream::AllMiniTickers) {
+            return;
+        }
+        let mut changed = Vec::new();
+        for (place, symbol) in exchange.market.symbols().iter().enumerate() {
+            if !symbol.status.pushes_tickers() {
+                continue;
+            }
+            let Some(ticker) = exchange.market.reader(place, &mut self.memories[place]).ticker(now) else { continue };
+            if std::mem::replace(&mut self.shown_to_all[place], ticker.last_id) != ticker.last_id {
+                changed.push((place, ticker));
+            }
+        }
+        if !changed.is_empty() {
+            self.send(Event::new(Stream::AllMiniTickers, now, Body::MiniTickers(changed)));
+        }
+    }
+
+    /// Sends an event, or does to it what a fault demands.
+    fn send(&mut self, event: Event) {
+        let exchange = self.exchange.clone();
+        let symbol = event.stream.symbol().map(|place| exchange.market.symbols()[place].name.as_str());
+        let interval = event.stream.interval().map(Interval::name);
+        let delay = exchange.faults().act_on(Kind::Delay, symbol, interval).and_then(|fault| fault.by_ms);
+        if let Some(millis) = delay {
+            self.delayed.push_back((Instant::now() + Duration::from_millis(millis), event));
+            return;
+        }
+        if let Some(earlier) = self.held.remove(&event.stream) {
+            self.deliver(event);
+            self.deliver(earlier);
+        } else if exchange.faults().act_on(Kind::Reorder, symbol, interval).is_some() {
+            self.held.insert(event.stream, event);
+        } else {
+            self.deliver(event);
+        }
+    }
+
+    fn deliver(&self, mut event: Event) {
+        let symbols = self.exchange.market.symbols();
+        let symbol = event.stream.symbol().map(|place| symbols[place].name.as_str());
+        let interval = event.stream.interval().map(Interval::name);
+        let repeat = self.exchange.faults().act_on(Kind::Repeat, symbol, interval).is_some();
+        let mut hub = self.exchange.hub();
+        hub.deliver(&mut event, symbols);
+        if repeat {
+            hub.deliver(&mut event, symbols);
+        }
+    }
+
+    /// Sends the delayed events whose time has come.
+    fn release(&mut self) {
+        let now = Instant::now();
+        // Delays may differ, so the whole queue is looked through; it is empty unless a fault is in force.
+        for _ in 0..self.delayed.len() {
+            match self.delayed.pop_front() {
+                Some((at, event)) if at <= now => self.deliver(event),
+                Some(waiting) => self.delayed.push_back(waiting),
+                None => return,
+            }
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! One WebSocket connection, from handshake to end.
+
+use super::control;
+use super::handshake::Wish;
+use crate::exchange::Exchange;
+use crate::fault::Kind;
+use crate::hub::{Connection, Order};
+use crate::settings::limits;
+use futures_util::{SinkExt, StreamExt};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
+
+/// Frames sent with one flush.
+const BATCH: usize = 256;
+/// How often a stalled connection looks whether it may go on.
+const STALL_TURN: Duration = Duration::from_millis(20);
+
+/// How a connection ends.
+enum End {
+    /// With a close frame.
+    Close(CloseCode, &'static str),
+    /// Without a word.
+    Drop { reset: bool },
+}
+
+struct Session {
+    exchange: Arc<Exchange>,
+    id: u64,
+    socket: WebSocketStream<TcpStream>,
+    /// When the messages of the last second came.
+    messages: VecDeque<Instant>,
+    next_ping: Instant,
+    /// When the connection ends unless a pong comes first; set while one is missing.
+    pong_due: Option<Instant>,
+    /// When the connection is cut in any case.
+    cut_at: Instant,
+}
+
+/// Serves a connection until it ends.
+pub async fn run(exchange: Arc<Exchange>, socket: WebSocketStream<TcpStream>, wish: Wish) {
+    let (frames, mut waiting) = mpsc::channel(limits::WAITING_FRAMES);
+    let (orders, mut ordered) = mpsc::unbounded_channel();
+    let connection = Connection { frames, orders, combined: wish.combined, unit: wish.unit, subscriptions: Vec::new() };
+    let id = exchange.hub().join(connection);
+    exchange.counters().accepted += 1;
+    let now = Instant::now();
+    let mut session = Session {
+        id,
+        socket,
+        messages: VecDeque::new(),
+        next_ping: now + exchange.settings.ping_every,
+        pong_due: None,
+        cut_at: now + exchange.settings.lifetime,
+        exchange: exchange.clone(),
+    };
+    let end = session.serve(&wish, &mut waiting, &mut ordered).await;
+    exchange.hub().leave(id);
+    session.end(end).await;
+}
+
+impl Session {
+    async fn serve(
+        &mut self,
+        wish: &Wish,
+        waiting: &mut mpsc::Receiver<Utf8Bytes>,
+        ordered: &mut mpsc::UnboundedReceiver<Order>,
+    ) -> End {
+        if let Some(reply) = control::subscribe_from_url(&self.exchange, self.id, &wish.streams)
+            && let Err(end) = self.reply(reply).await
+        {
+            return end;
+        }
+        let mut batch = Vec::with_capacity(BATCH);
+        loop {
+            let stalled = self.is_stalled();
+            let pong_due = self.pong_due.unwrap_or(self.cut_at);
+            let step = tokio::select! {
+                biased;
+                Some(order) = ordered.recv() => self.obey(order),
+                () = sleep_until(self.cut_at) => Err(End::Close(CloseCode::Away, "")),
+                () = tokio::time::sleep(STALL_TURN), if stalled => {
+                    self.lose(waiting);
+                    Ok(())
+                }
+                () = sleep_until(pong_due), if !stalled && self.pong_due.is_some() => {
+                    self.exchange.counters().closed_without_pong += 1;
+                    Err(End::Drop { reset: false })
+                }
+                () = sleep_until(self.next_ping), if !stalled => self.ping().await,
+                message = self.socket.next(), if !stalled => self.hear(message).await,
+                _ = waiting.recv_many(&mut batch, BATCH), if !stalled => self.send(&mut batch).await,
+            };
+            if let Err(end) = step {
+                return end;
+            }
+        }
+    }
+
+    fn is_stalled(&self) -> bool {
+        let mut faults = self.exchange.faults();
+        faults.act(Kind::Stall, |fault| fault.connection.is_none_or(|id| id == self.id)).is_some()
+    }
+
+    /// Loses the frames of a stalled connection.
+    fn lose(&mut self, waiting: &mut mpsc::Receiver<Utf8Bytes>) {
+        let mut lost = 0;
+        while waiting.try_recv().is_ok() {
+            lost += 1;
+        }
+        self.exchange.counters().withheld += lost;
+        // The stall is the server's; the client is not blamed for pongs that were not read.
+        self.pong_due = None;
+    }
+
+    fn obey(&mut self, order: Order) -> Result<(), End> {
+        match order {
+            Order::Drop { reset } => Err(End::Drop { reset }),
+            Order::Close { after } => {
+                self.cut_at = self.cut_at.min(Instant::now() + after);
+                Ok(())
+            }
+        }
+    }
+
+    async fn ping(&mut self) -> Result<(), End> {
+        let now = Instant::now();
+        self.next_ping = now + self.exchange.settings.ping_every;
+        self.pong_due.get_or_insert(now + self.exchange.settings.pong_within);
+        self.socket.send(Message::Ping(self.ping_payload())).await.map_err(gone)
+    }
+
+    /// A time, which clients must copy without understanding it.
+    fn ping_payload(&self) -> tokio_tungstenite::tungstenite::Bytes {
+        self.exchange.clock.now().to_string().into()
+    }
+
+    async fn send(&mut self, batch: &mut Vec<Utf8Bytes>) -> Result<(), End> {
+        // The stall may have begun while this waited.
+        if self.is_stalled() {
+            self.exchange.counters().withheld += batch.len() as u64;
+            batch.clear();
+            return Ok(());
+        }
+        for frame in batch.drain(..) {
+            self.socket.feed(Message::Text(frame)).await.map_err(gone)?;
+        }
+        self.socket.flush().await.map_err(gone)
+    }
+
+    async fn hear(&mut self, message: Option<Result<Message, Error>>) -> Result<(), End> {
+        let message = match message {
+            Some(Ok(message)) => message,
+            Some(Err(error)) => return Err(gone(error)),
+            None => return Err(End::Drop { reset: false }),
+        };
+        if message.is_close() {
+            // The answer to a close frame is tungstenite's; the next read ends the connection.
+            return Ok(());
+        }
+        self.count_message()?;
+        match message {
+            Message::Text(text) if text.len() <= limits::CONTROL_BYTES => {
+                self.exchange.counters().control_messages += 1;
+                self.reply(control::handle(&self.exchange, self.id, &text)).await
+            }
+            // Any pong with a payload answers the latest ping; an unsolicited empty one keeps nothing alive.
+            Message::Pong(payload) if !payload.is_empty() => {
+                self.pong_due = None;
+                Ok(())
+            }
+            // Too long a message is ignored without an answer, and there is no meaning in binary ones.
+            _ => Ok(()),
+        }
+    }
+
+    fn count_message(&mut self) -> Result<(), End> {
+        let now = Instant::now();
+        self.messages.push_back(now);
+        while self.messages.front().is_some_and(|at| now - *at >= Duration::from_secs(1)) {
+            self.messages.pop_front();
+        }
+        if self.messages.len() > limits::MESSAGES_A_SECOND {
+            self.exchange.counters().closed_for_too_many_messages += 1;
+            return Err(End::Close(CloseCode::Policy, "Too many requests"));
+        }
+        Ok(())
+    }
+
+    async fn reply(&mut self, reply: control::Reply) -> Result<(), End> {
+        self.socket.send(Message::text(reply.text)).await.map_err(gone)?;
+        if reply.then_close { Err(End::Close(CloseCode::Policy, "Invalid request")) } else { Ok(()) }
+    }
+
+    async fn end(mut self, end: End) {
+        match end {
+            End::Close(code, reason) => {
+                let frame = CloseFrame { code, reason: reason.into() };
+                // Whether the client still listens makes no difference any more.
+                let _ = tokio::time::timeout(limits::STOPPING, async {
+                    self.socket.close(Some(frame)).await.ok()?;
+                    while let Some(Ok(_)) = self.socket.next().await {}
+                    Some(())
+                })
+                .await;
+            }
+            End::Drop { reset: true } => {
+                // With no lingering, closing sends a reset and what waits is lost.
+                let _ = self.socket.get_ref().set_zero_linger();
+            }
+            End::Drop { reset: false } => {}
+        }
+    }
+}
+
+/// The connection is broken or over; nobody is there to be told.
+fn gone(_: Error) -> End {
+    End::Drop { reset: false }
+}
