@@ -7,7 +7,14 @@
 #![forbid(unsafe_code)]
 
 pub mod catalog;
+pub mod check;
+pub mod eval;
 mod indicators;
+pub mod market;
 pub mod program;
+pub mod wire;
 
+pub use check::{Checked, ClockKey, ProgramError};
+pub use eval::{Engine, NotReady, Outcome, Outcomes, Series, Value};
+pub use market::{Candles, Held, Market};
 pub use program::{Clock, Kind, Node, NodeId, Op, Program};

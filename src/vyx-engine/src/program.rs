@@ -23,6 +23,13 @@ pub const MAX_FIELDS: usize = 64;
 pub const MAX_CLOCKS: usize = 16;
 /// Longest text of a metadata value, in bytes.
 pub const MAX_TEXT_BYTES: usize = 1_024;
+/// Longest metadata key, in bytes.
+pub const MAX_KEY_BYTES: usize = 64;
+/// Longest stored program, in bytes of JSON: 256 nodes of some 100 bytes, and room for long texts.
+pub const MAX_PROGRAM_BYTES: usize = 64 * 1_024;
+/// Most candles that the windows and lags of one program hold for one symbol:
+/// 16,384 × 8 bytes × 500 symbols = 62.5 MiB for the worst program that is accepted.
+pub const MAX_WINDOW_CANDLES: usize = 16_384;
 
 /// The position of a node in [`Program::nodes`].
 pub type NodeId = u16;

@@ -1,0 +1,152 @@
+//! What came out, read from the engine's columns: nothing is copied for the pairs that nobody asks for.
+
+use super::plan::Linked;
+use super::run::{Engine, State};
+use super::value::{TRUE, is_warming};
+use crate::program::Kind;
+use std::sync::Arc;
+use vyx_core::Symbol;
+
+/// What a program says of one candle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    Match,
+    NoMatch,
+    NotReady(NotReady),
+    /// There is no such candle.
+    Absent,
+}
+
+/// Why a program has nothing to say yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum NotReady {
+    /// The exchange has too few candles.
+    Warming,
+    /// The result is undefined, e.g. 0/0.
+    Undefined,
+    /// The candle's history is not all held; ask again when it is.
+    HistoryMissing,
+}
+
+/// A value as it leaves the engine.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    Number(f64),
+    Bool(bool),
+    Text(Arc<str>),
+    NotReady(NotReady),
+}
+
+/// Pairs of program and symbol, counted by outcome.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    pub matched: usize,
+    pub not_matched: usize,
+    pub warming: usize,
+    pub undefined: usize,
+    pub history_missing: usize,
+    pub absent: usize,
+}
+
+impl Tally {
+    pub fn add(&mut self, outcome: Outcome) {
+        *match outcome {
+            Outcome::Match => &mut self.matched,
+            Outcome::NoMatch => &mut self.not_matched,
+            Outcome::NotReady(NotReady::Warming) => &mut self.warming,
+            Outcome::NotReady(NotReady::Undefined) => &mut self.undefined,
+            Outcome::NotReady(NotReady::HistoryMissing) => &mut self.history_missing,
+            Outcome::Absent => &mut self.absent,
+        } += 1;
+    }
+}
+
+/// The outcomes of one evaluation. Programs are numbered as they were given to [`Engine::set_programs`], symbols as they
+/// were given to [`Engine::evaluate`].
+pub struct Outcomes<'a> {
+    engine: &'a Engine,
+    slots: Vec<usize>,
+}
+
+impl<'a> Outcomes<'a> {
+    pub(super) fn new(engine: &'a Engine, slots: Vec<usize>) -> Outcomes<'a> {
+        Outcomes { engine, slots }
+    }
+
+    pub fn programs(&self) -> usize {
+        self.engine.plan.programs.len()
+    }
+
+    pub fn symbols(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// The caller's key of a program.
+    pub fn key(&self, program: usize) -> u64 {
+        self.linked(program).key
+    }
+
+    pub fn symbol(&self, symbol: usize) -> &'a Symbol {
+        &self.engine.lanes[self.slots[symbol]].symbol
+    }
+
+    /// What a program says of the candle.
+    pub fn now(&self, program: usize, symbol: usize) -> Outcome {
+        let (linked, slot) = (self.linked(program), self.slots[symbol]);
+        let lane = &self.engine.lanes[slot];
+        let missing = linked.clocks.iter().any(|clock| self.engine.misses(*clock, slot));
+        outcome(lane.state, missing, self.engine.clocks[0].columns[linked.fire as usize][slot])
+    }
+
+    /// What it says of the candle before, by that candle's own history. `Absent` where the history has none.
+    pub fn before(&self, program: usize, symbol: usize) -> Outcome {
+        let (linked, slot) = (self.linked(program), self.slots[symbol]);
+        let lane = &self.engine.lanes[slot];
+        let missing = linked.clocks.iter().any(|clock| lane.missing_before[usize::from(*clock)]);
+        outcome(lane.state_before, missing, self.engine.before[linked.fire as usize][slot])
+    }
+
+    /// Metadata: each field's key with its value at the candle.
+    pub fn fields(&self, program: usize, symbol: usize) -> impl Iterator<Item = (&'a str, Value)> + use<'a> {
+        let (linked, slot) = (self.linked(program), self.slots[symbol]);
+        let engine = self.engine;
+        let keys = linked.program.program().fields.iter().map(|(key, _)| key.as_str());
+        keys.zip(&linked.fields)
+            .map(move |(key, (node, kind))| (key, engine.value(*kind, engine.clocks[0].columns[*node as usize][slot])))
+    }
+
+    fn linked(&self, program: usize) -> &'a Linked {
+        &self.engine.plan.programs[program]
+    }
+}
+
+impl Engine {
+    pub(super) fn value(&self, kind: Kind, value: f64) -> Value {
+        if value.is_nan() {
+            return Value::NotReady(not_ready(value));
+        }
+        match kind {
+            Kind::Number => Value::Number(value),
+            Kind::Bool => Value::Bool(value == TRUE),
+            Kind::Text => {
+                let text = self.plan.texts.get(value).expect("a text in use keeps its number");
+                Value::Text(Arc::clone(text))
+            }
+        }
+    }
+}
+
+pub(super) fn outcome(state: State, missing: bool, fire: f64) -> Outcome {
+    match state {
+        State::Absent => Outcome::Absent,
+        State::Missing => Outcome::NotReady(NotReady::HistoryMissing),
+        State::Ready if missing => Outcome::NotReady(NotReady::HistoryMissing),
+        State::Ready if fire.is_nan() => Outcome::NotReady(not_ready(fire)),
+        State::Ready if fire == TRUE => Outcome::Match,
+        State::Ready => Outcome::NoMatch,
+    }
+}
+
+fn not_ready(value: f64) -> NotReady {
+    if is_warming(value) { NotReady::Warming } else { NotReady::Undefined }
+}

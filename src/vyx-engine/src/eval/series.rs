@@ -1,0 +1,97 @@
+//! One program over many candles of one symbol, each by its own history: for charts, backtests and questions.
+
+use super::clock::Record;
+use super::outcome::{NotReady, Outcome, Value, outcome};
+use super::plan::Id;
+use super::run::{Engine, State};
+use crate::check::Checked;
+use crate::market::{Candles, Market, anchor};
+use std::sync::Arc;
+use vyx_core::Symbol;
+
+/// What a program says of each candle, oldest first.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Series {
+    pub ordinals: Vec<i64>,
+    pub outcomes: Vec<Outcome>,
+    /// By metadata field in the program's order, then candle.
+    pub fields: Vec<Vec<Value>>,
+}
+
+impl Series {
+    /// Evaluates a program for the existing closed candles with ordinals `from..=through`.
+    ///
+    /// Candles with the same anchors on every clock share one run of history, so 256 candles cost some two runs.
+    pub fn of(program: &Arc<Checked>, market: &dyn Market, symbol: &Symbol, from: i64, through: i64) -> Series {
+        let mut engine = Engine::new(program.interval());
+        engine.set_programs(vec![(0, Arc::clone(program))]).expect("the engine has the program's interval");
+        let slot = engine.slot(symbol);
+        let mut candles = Candles::default();
+        market.closed(symbol, engine.interval, from, through, &mut candles);
+        let mut series = Series { fields: vec![Vec::new(); engine.plan.programs[0].fields.len()], ..Series::default() };
+        let anchors = engine.anchors(market, symbol, &candles.ordinal);
+        let mut first = 0;
+        for end in 1..=candles.len() {
+            if end == candles.len() || anchors[end] != anchors[first] {
+                engine.add(market, slot, &candles.ordinal[first..end], &mut series);
+                first = end;
+            }
+        }
+        series
+    }
+}
+
+impl Engine {
+    /// For each candle the anchors of all clocks' histories.
+    fn anchors(&self, market: &dyn Market, symbol: &Symbol, ordinals: &[i64]) -> Vec<Vec<Option<i64>>> {
+        let [Some(first), Some(last)] = [ordinals.first(), ordinals.last()] else { return Vec::new() };
+        let (opens, closes) = (self.interval.close_time(*first), self.interval.close_time(*last));
+        let mut anchors: Vec<_> =
+            ordinals.iter().map(|ordinal| vec![Some(anchor(symbol, self.interval, *ordinal))]).collect();
+        for plan in &self.plan.clocks[1..] {
+            let (symbol, interval) = (plan.key.symbol.unwrap_or(*symbol), plan.key.interval);
+            let mut candles = Candles::default();
+            let earliest = anchor(&symbol, interval, interval.last_closed(opens));
+            market.closed(&symbol, interval, earliest, interval.last_closed(closes), &mut candles);
+            for (anchors, ordinal) in anchors.iter_mut().zip(ordinals) {
+                let last = interval.last_closed(self.interval.close_time(*ordinal));
+                let closed = candles.ordinal.partition_point(|ordinal| *ordinal <= last);
+                let newest = closed.checked_sub(1).map(|index| anchor(&symbol, interval, candles.ordinal[index]));
+                anchors.push(newest);
+            }
+        }
+        anchors
+    }
+
+    /// Evaluates candles that share all anchors, by one run of history.
+    fn add(&mut self, market: &dyn Market, slot: usize, ordinals: &[i64], series: &mut Series) {
+        let (program, symbol) = (&self.plan.programs[0], self.lanes[slot].symbol);
+        let (fire, fields, clocks) = (program.fire, program.fields.clone(), program.clocks.clone());
+        let last = ordinals[ordinals.len() - 1];
+        let held = market.held(&symbol, self.interval);
+        let mut record = Record::default();
+        let start = held.and_then(|held| held.start(&symbol, self.interval, last));
+        if let Some(start) = start {
+            let mut wanted: Vec<Id> = fields.iter().map(|(node, _)| *node).chain([fire]).collect();
+            wanted.sort_unstable();
+            wanted.dedup();
+            self.run(market, slot, last, start, &mut record, &wanted);
+        }
+        let missing = clocks.iter().any(|clock| self.misses(*clock, slot));
+        for ordinal in ordinals {
+            let index = record.ordinals.binary_search(ordinal).ok();
+            let (state, value) = match index {
+                Some(index) => (State::Ready, record.columns[fire as usize][index]),
+                None => (State::Missing, super::value::WARMING),
+            };
+            series.ordinals.push(*ordinal);
+            series.outcomes.push(outcome(state, missing, value));
+            for (column, (node, kind)) in series.fields.iter_mut().zip(&fields) {
+                column.push(match index {
+                    Some(index) if !missing => self.value(*kind, record.columns[*node as usize][index]),
+                    _ => Value::NotReady(NotReady::HistoryMissing),
+                });
+            }
+        }
+    }
+}
