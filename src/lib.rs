@@ -1,1 +1,68 @@
-//! stub
+//! vyx: a live crypto market and its signal engine inside Postgres.
+//!
+//! ```text
+//!  exchange ──ws/http──▶ vyx-feed ──Sink──▶ worker::ingest ──▶ vyx-core::Store (shared memory)
+//!                                                                │            │
+//!                                              closed candles    │            │  klines, tickers
+//!                                                                ▼            ▼
+//!  script ─▶ vyx-compiler ─▶ program ─▶ vyx.traders ─▶ evaluate (vyx-engine)  api ─▶ SQL readers
+//!            (own process)                               │
+//!                                                        ▼
+//!                                       vyx.commit_batch: signals + watermarks, one transaction
+//! ```
+//!
+//! Data goes one way: exchange → wire → [`Sink`](vyx_feed::Sink) → ring → columns → programs → outcomes → table.
+//! A script goes its own way once: text → compiler → program → table. Control goes the other way, as settings
+//! read at the top of a loop.
+//!
+//! The rooms, and what each must not know:
+//!
+//! | room | what it is for | what it must not know |
+//! |---|---|---|
+//! | `vyx-core` | vocabulary; the store: rings, tickers, directory, counters over a slice of atomic words | Postgres, clocks, I/O |
+//! | `vyx-feed` | the exchange: streams, history, reconnection | Postgres, the store |
+//! | `vyx-engine` | programs, indicators, evaluation as columns | scripts, rings, Postgres |
+//! | `vyx-compiler` | script text to program, in a confined process of its own | Postgres; it is not linked here |
+//! | [`guc`] | the settings | |
+//! | [`shmem`] | the one place where references are made from Postgres' shared memory | SQL |
+//! | [`worker`] | the processes `vyx ingest` and `vyx evaluate` | parsing, arithmetic |
+//! | [`compile`] | starts the compiler, feeds it, reaps it | the language |
+//! | [`evaluate`] | what is due, its outcomes, the batch that is written | who called it |
+//! | [`api`] | SQL functions: check the words, ask the room, hand over rows | arithmetic |
+//! | [`error`] | the one map from errors to SQLSTATE | |
+//! | `sql/` | tables, row level security, grants, the one writer | |
+//!
+//! Invariants: one writer a series; readers take no lock; no transaction is open while the network is awaited; no
+//! script runs in a Postgres process; a signal and its watermark move in one transaction; the ring is a cache, the
+//! tables are the truth about what was evaluated.
+
+#![deny(unsafe_code)]
+
+mod api;
+mod compile;
+mod error;
+mod guc;
+mod shmem;
+mod worker;
+
+#[cfg(any(test, feature = "pg_test"))]
+#[path = "../pg_test/mod.rs"]
+pub mod pg_test;
+
+use pgrx::prelude::*;
+
+::pgrx::pg_module_magic!(name, version);
+
+/// Called by Postgres when the library is loaded.
+#[pg_guard]
+pub extern "C-unwind" fn _PG_init() {
+    // Without preloading there is neither shared memory nor a worker; the SQL functions say so. A server that runs
+    // for pg_upgrade must not fetch or evaluate anything.
+    if !shmem::preloading() {
+        return;
+    }
+    guc::define();
+    compile::open();
+    shmem::reserve();
+    worker::register();
+}

@@ -50,13 +50,14 @@ named! {
         DirectoryFull "directory_full" "Symbols not tracked for want of room in the directory.",
         Connects "connects" "Connections to the exchange's streams that were opened.",
         Reconnects "reconnects" "Connections to the exchange's streams that were lost and opened again.",
+        ConnectFailures "connect_failures" "Attempts to connect to the exchange's streams that failed.",
         Rotations "rotations" "Connections replaced before the exchange would have cut them.",
         StalledConnections "stalled_connections" "Connections given up because nothing came over them.",
         HistoryRequests "history_requests" "Requests sent for history.",
         HistoryFailures "history_failures" "Requests for history that failed.",
         RateLimited "rate_limited" "Requests the exchange refused because there were too many.",
         WorkerStarts "worker_starts" "Starts of a background worker.",
-        ReloadsRefused "reloads_refused" "Settings that were reloaded and could not be used.",
+        LogLinesDropped "log_lines_dropped" "Log lines left out because there were too many at once.",
     }
 }
 
@@ -65,6 +66,8 @@ named! {
     Gauge {
         Connections "connections" "Open connections to the exchange's streams.",
         Streams "streams" "Streams subscribed to.",
+        StreamsWanted "streams_wanted" "Streams that the settings ask for.",
+        SymbolsLeftOut "symbols_left_out" "Symbols that the settings ask for and that found no place.",
         UsedWeight "used_weight" "Request weight used in the current minute, as the exchange counts it.",
         BackfillDone "backfill_done" "Series whose history is complete, of those being filled.",
         BackfillTotal "backfill_total" "Series whose history is being filled.",

@@ -1,0 +1,171 @@
+//! The market's readers: values, order, limits, errors.
+
+use pgrx::prelude::*;
+
+#[pg_schema]
+mod tests {
+    use crate::shmem;
+    use pgrx::datum::DatumWithOid;
+    use pgrx::prelude::*;
+    use vyx_core::store::Writer;
+    use vyx_core::{Interval, Kline, Millis, Provenance, Symbol, SymbolInfo, SymbolStatus, Ticker};
+
+    extension_sql!(
+        r#"
+-- Runs a statement that must fail and gives its SQLSTATE, message and hint.
+CREATE FUNCTION tests.failure(statement text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE message text; hint text;
+BEGIN
+    EXECUTE statement;
+    RETURN 'no error';
+EXCEPTION WHEN OTHERS THEN
+    GET STACKED DIAGNOSTICS message = MESSAGE_TEXT, hint = PG_EXCEPTION_HINT;
+    RETURN concat_ws(' | ', SQLSTATE, message, hint);
+END $$;
+"#,
+        name = "market_test_helpers"
+    );
+
+    /// The first kline of the tests: 2026-11-20 12:00 UTC, number `n` a minute later each.
+    const FIRST: i64 = 1_795_176_000_000;
+
+    fn kline(n: i64, closed: bool) -> Kline {
+        let price = 100.0 + n as f64;
+        Kline {
+            open_time: Millis(FIRST + n * 60_000),
+            open: price,
+            high: price + 2.0,
+            low: price - 1.0,
+            close: price + 1.0,
+            volume: 10.0,
+            quote_volume: 1_000.0,
+            trades: 7,
+            taker_buy_volume: 4.0,
+            taker_buy_quote_volume: 400.0,
+            closed,
+            revision: 0,
+            provenance: Provenance::Stream,
+        }
+    }
+
+    /// Puts `closed` closed klines and an open one into a 1m series of its own.
+    fn fill(name: &str, closed: i64) {
+        let writer = Writer::attach(shmem::store().expect("preloaded"));
+        let asset = |text| Symbol::new(text).expect("a symbol");
+        let info = SymbolInfo {
+            symbol: asset(name),
+            base: asset("AAA"),
+            quote: asset("USDT"),
+            status: SymbolStatus::Trading,
+            tick_size: 0.01,
+            step_size: 0.0,
+        };
+        let id = writer.put_symbol(&info, Millis(FIRST)).expect("room for eight symbols");
+        let series = writer.store().series(id, Interval::M1).expect("1m is tracked");
+        for n in 0..closed {
+            writer.put_kline(series, &kline(n, true));
+        }
+        writer.put_kline(series, &kline(closed, false));
+        writer.put_ticker(
+            id,
+            &Ticker {
+                last_price: 110.0,
+                open_price: 100.0,
+                high_price: 120.0,
+                low_price: 90.0,
+                volume: 5.0,
+                quote_volume: 500.0,
+                event_time: Millis(FIRST),
+            },
+        );
+    }
+
+    fn one<T: FromDatum + IntoDatum>(sql: &str) -> T {
+        Spi::get_one(sql).expect("runs").expect("is not null")
+    }
+
+    #[track_caller]
+    fn check_failure(statement: &str, sqlstate: &str, words: &[&str]) {
+        let args = [DatumWithOid::from(statement)];
+        let failure: String =
+            Spi::get_one_with_args("SELECT tests.failure($1)", &args).expect("runs").expect("is not null");
+        assert!(failure.starts_with(sqlstate), "{statement}: {failure}");
+        for word in words {
+            assert!(failure.contains(word), "{statement}: {failure:?} lacks {word:?}");
+        }
+    }
+
+    #[pg_test]
+    fn klines_come_oldest_first_with_the_open_one_last() {
+        fill("KLINES1USDT", 5);
+        assert_eq!(one::<i64>("SELECT count(*) FROM vyx_klines('KLINES1USDT','1m')"), 6);
+        let newest =
+            "SELECT array_agg(close)::text || array_agg(is_closed)::text FROM vyx_klines('klines1usdt','1m',3)";
+        assert_eq!(one::<String>(newest), "{104,105,106}{t,t,f}");
+        assert_eq!(one::<i64>("SELECT count(*) FROM vyx_klines('KLINES1USDT','1m',3, false) WHERE is_closed"), 3);
+        let times =
+            "SELECT (min(open_time) = '2026-11-20 12:00:00+00' AND min(close_time) = '2026-11-20 12:00:59.999+00')
+                     FROM vyx_klines('KLINES1USDT','1m')";
+        assert!(one::<bool>(times));
+        let before = "SELECT max(close) FROM vyx_klines('KLINES1USDT','1m', before => '2026-11-20 12:02:00+00')";
+        assert_eq!(one::<f64>(before), 102.0);
+    }
+
+    #[pg_test]
+    fn closes_and_columns_agree_with_the_rows() {
+        fill("COLUMNS1USDT", 4);
+        assert_eq!(one::<Vec<f64>>("SELECT vyx_closes('COLUMNS1USDT','1m',3)"), [102.0, 103.0, 104.0]);
+        let columns = "SELECT bool_and(t = k.times AND o = k.o AND h = k.h AND l = k.l AND c = k.c AND v = k.v)
+            FROM vyx_columns('COLUMNS1USDT','1m',10),
+            (SELECT array_agg(extract(epoch FROM open_time)::bigint) AS times, array_agg(open) AS o, array_agg(high) AS h,
+                    array_agg(low) AS l, array_agg(close) AS c, array_agg(volume) AS v
+             FROM vyx_klines('COLUMNS1USDT','1m',10,false)) AS k";
+        assert!(one::<bool>(columns));
+        let newest = "SELECT close FROM vyx_snapshot('1m') WHERE symbol = 'COLUMNS1USDT' AND NOT is_closed";
+        assert_eq!(one::<f64>(newest), 105.0);
+    }
+
+    #[pg_test]
+    fn a_ticker_carries_its_change() {
+        fill("TICKER1USDT", 1);
+        let ticker = "SELECT price_change || ' ' || price_change_percent FROM vyx_ticker('TICKER1USDT')";
+        assert_eq!(one::<String>(ticker), "10 10");
+        assert_eq!(one::<i64>("SELECT count(*) FROM vyx_tickers() WHERE symbol = 'TICKER1USDT'"), 1);
+        let symbol = "SELECT base || quote || status || tick_size || coalesce(step_size::text, 'null')
+                      FROM vyx_symbols() WHERE symbol = 'TICKER1USDT'";
+        assert_eq!(one::<String>(symbol), "AAAUSDTTRADING0.01null");
+        let series = "SELECT klines FROM vyx_series() WHERE symbol = 'TICKER1USDT' AND \"interval\" = '1m'";
+        assert_eq!(one::<i64>(series), 2);
+    }
+
+    #[pg_test]
+    fn wrong_words_are_told_with_the_remedy() {
+        fill("ERRORS1USDT", 1);
+        check_failure("SELECT * FROM vyx_klines('ERRORS1USDT','7m')", "22023", &["unknown interval \"7m\"", "1m, 3m"]);
+        check_failure("SELECT * FROM vyx_klines('ERRORS1USDT','4h')", "22023", &["not tracked", "1m, 1h"]);
+        check_failure("SELECT * FROM vyx_klines('NOSUCHUSDT','1m')", "42704", &["NOSUCHUSDT", "vyx_symbols()"]);
+        check_failure("SELECT * FROM vyx_klines('A/B','1m')", "22023", &["malformed symbol", "'/'"]);
+        check_failure("SELECT * FROM vyx_klines(repeat('A', 200),'1m')", "22023", &["200 bytes"]);
+        check_failure("SELECT * FROM vyx_klines('ERRORS1USDT','1m',0)", "22023", &["limit 0"]);
+        check_failure("SELECT * FROM vyx_klines('ERRORS1USDT','1m',-5)", "22023", &["limit -5"]);
+        check_failure("SELECT * FROM vyx_klines(NULL,'1m')", "22004", &["symbol"]);
+        check_failure("SELECT * FROM vyx_klines('ERRORS1USDT',NULL)", "22004", &["interval"]);
+        check_failure("SELECT * FROM vyx_klines('ERRORS1USDT','1m',NULL)", "22004", &["limit"]);
+        check_failure("SELECT vyx_closes('ERRORS1USDT','1h',5)", "53000", &["have arrived yet", "vyx_health()"]);
+        check_failure("SELECT * FROM vyx_ticker('NOSUCHUSDT')", "42704", &[]);
+        assert_eq!(one::<i64>("SELECT count(*) FROM vyx_klines('NOSUCHUSDT','1m', missing_ok => true)"), 0);
+    }
+
+    #[pg_test]
+    fn health_says_in_words_that_the_exchange_cannot_be_reached() {
+        let health = "SELECT status || ': ' || reason FROM vyx_health()";
+        assert!(one::<String>(health).starts_with("down: "), "{}", one::<String>(health));
+        assert_eq!(one::<String>("SELECT vyx_version()"), env!("CARGO_PKG_VERSION"));
+    }
+
+    #[pg_test]
+    fn settings_cannot_be_made_up_or_set_by_a_session() {
+        check_failure("SET vyx.made_up = 1", "42602", &["vyx.made_up"]);
+        check_failure("SET vyx.symbols = 'BTCUSDT'", "55P02", &[]);
+    }
+}

@@ -1,0 +1,128 @@
+//! How vyx is doing, in one row, and which vyx it is.
+
+use super::timestamp;
+use crate::worker::wall_time;
+use crate::{guc, shmem};
+use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::prelude::*;
+use vyx_core::Millis;
+use vyx_core::store::{Counter, Gauge, Store, WorkerKind, WorkerStatus};
+
+/// A worker that has not reported for so long is stuck or gone: it reports ten times a second.
+const HEARTBEAT_OVERDUE: Millis = Millis(10_000);
+
+/// The state of the whole, worst news first.
+///
+/// `down`: no market data arrives. `degraded`: something is missing and is being repaired, or a worker is. `ok`: neither.
+fn assess(store: &Store<'static>, now: Millis) -> (&'static str, String) {
+    let overdue = |worker: &WorkerStatus| now.0 - worker.heartbeat.0 > HEARTBEAT_OVERDUE.0;
+    let gauge = |gauge| store.gauge(gauge);
+    let ingest = match store.worker(WorkerKind::Ingest).status() {
+        None => return ("down", "vyx ingest is not running: see the server log, and max_worker_processes".into()),
+        Some(worker) if overdue(&worker) => {
+            return (
+                "down",
+                format!(
+                    "vyx ingest (pid {}) has not reported since {} s",
+                    worker.pid,
+                    (now.0 - worker.heartbeat.0) / 1_000
+                ),
+            );
+        }
+        Some(worker) => worker,
+    };
+    if gauge(Gauge::Connections) == 0 {
+        return ("down", format!("no connection to the exchange: {}", ingest.state));
+    }
+    if guc::evaluate_worker() && store.worker(WorkerKind::Evaluate).status().is_none_or(|worker| overdue(&worker)) {
+        return ("degraded", "vyx evaluate is not running: signals wait for CALL vyx_evaluate()".into());
+    }
+    let (subscribed, wanted) = (gauge(Gauge::Streams), gauge(Gauge::StreamsWanted));
+    if subscribed < wanted {
+        return ("degraded", format!("{subscribed} of {wanted} streams are subscribed"));
+    }
+    let (done, total) = (gauge(Gauge::BackfillDone), gauge(Gauge::BackfillTotal));
+    if done < total {
+        return ("degraded", format!("history is being filled: {done} of {total} series are complete"));
+    }
+    match gauge(Gauge::SymbolsLeftOut) {
+        0 => ("ok", "every series is followed".into()),
+        left_out => {
+            ("degraded", format!("{left_out} symbols found no place: raise vyx.max_symbols, or check vyx.symbols"))
+        }
+    }
+}
+
+/// One row on the state of vyx: status and reason in words, workers, connections, counters, progress.
+///
+/// `skew_ms` is the exchange's clock minus this machine's; `used_weight` of the exchange's current minute;
+/// `series_complete` of `series_total` have all the history that is kept.
+#[pg_extern(stable, parallel_safe)]
+#[allow(clippy::type_complexity, clippy::result_large_err)]
+fn vyx_health() -> Result<
+    TableIterator<
+        'static,
+        (
+            name!(status, &'static str),
+            name!(reason, String),
+            name!(market_time, Option<TimestampWithTimeZone>),
+            name!(symbols, i64),
+            name!(connections, i64),
+            name!(streams, i64),
+            name!(streams_wanted, i64),
+            name!(series_complete, i64),
+            name!(series_total, i64),
+            name!(messages, i64),
+            name!(closes, i64),
+            name!(reconnects, i64),
+            name!(dropped, i64),
+            name!(bad_frames, i64),
+            name!(refused_klines, i64),
+            name!(used_weight, i64),
+            name!(skew_ms, i64),
+            name!(ingest_pid, Option<i32>),
+            name!(ingest_heartbeat, Option<TimestampWithTimeZone>),
+            name!(evaluate_pid, Option<i32>),
+            name!(evaluate_heartbeat, Option<TimestampWithTimeZone>),
+        ),
+    >,
+    ErrorReport,
+> {
+    let store = shmem::store()?;
+    let (status, reason) = assess(&store, wall_time());
+    let count = |counter| store.count(counter) as i64;
+    let gauge = |gauge| store.gauge(gauge);
+    let ingest = store.worker(WorkerKind::Ingest).status();
+    let evaluate = store.worker(WorkerKind::Evaluate).status();
+    let heartbeat = |worker: &Option<WorkerStatus>| worker.as_ref().and_then(|worker| timestamp(worker.heartbeat));
+    let market_time = store.market_time();
+    Ok(TableIterator::once((
+        status,
+        reason,
+        (market_time.0 > 0).then_some(market_time).and_then(timestamp),
+        store.symbols().count() as i64,
+        gauge(Gauge::Connections),
+        gauge(Gauge::Streams),
+        gauge(Gauge::StreamsWanted),
+        gauge(Gauge::BackfillDone),
+        gauge(Gauge::BackfillTotal),
+        count(Counter::Messages),
+        count(Counter::Closes),
+        count(Counter::Reconnects),
+        count(Counter::Dropped),
+        count(Counter::BadFrames),
+        count(Counter::RefusedKlines),
+        gauge(Gauge::UsedWeight),
+        gauge(Gauge::SkewMs),
+        ingest.as_ref().map(|worker| worker.pid),
+        heartbeat(&ingest),
+        evaluate.as_ref().map(|worker| worker.pid),
+        heartbeat(&evaluate),
+    )))
+}
+
+/// The version of the library that is loaded, which an update on disk does not change.
+#[pg_extern(immutable, parallel_safe)]
+fn vyx_version() -> &'static str {
+    env!("CARGO_PKG_VERSION")
+}
