@@ -1,0 +1,292 @@
+-- Evaluation as the database sees it: the one writer, and the way in from SQL. What is due and what comes of it is
+-- computed by vyx._evaluate_batch, in Rust; the worker "vyx evaluate" calls the same two functions.
+
+SET LOCAL search_path = pg_catalog, pg_temp;
+
+-- The batch, all times in milliseconds since 1970:
+--   by          "worker" or "sql"
+--   evaluated_at market time of the evaluation
+--   evaluate_ms how long it took
+--   watermarks  [{symbol, interval, read (null: there is none), through, skipped}]
+--   finished    [{trader_id, trader_version, symbol, interval, close_time}]   rows of vyx.pending that are done
+--   pending     [{trader_id, trader_version, symbol, interval, close_time, waiting_for}]
+--   signals     [{id, trader_id, trader_version, symbol, interval, open_time, close_time, price, metadata,
+--                kline_revision, engine}]   what fired; every (interval, close_time) of it is in cycles
+--   failures    [{trader_id, trader_version, cause, message, symbol, interval, close_time}]
+--   cycles      [{interval, close_time, expected, series, late, absent, traders, evaluated, matched, unmatched,
+--                not_ready, waiting, failed, fired}]   to be added; waiting falls when pending rows are finished
+-- Owner, cooldown and max_lag are taken from the version, never from the batch.
+CREATE FUNCTION vyx.commit_batch(batch jsonb, OUT outcome text, OUT written bigint, OUT last_seq bigint)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '1s' AS $$
+DECLARE
+    began constant timestamptz := clock_timestamp();
+    evaluated_at constant timestamptz := vyx.at((batch ->> 'evaluated_at')::bigint);
+    writer vyx.writer;
+    agreed bigint;
+    added bigint;
+BEGIN
+    written := 0;
+    SELECT w.* INTO writer FROM vyx.writer w FOR UPDATE;
+    IF NOT FOUND THEN
+        outcome := 'idle';
+        RETURN;
+    END IF;
+    last_seq := writer.seq;
+    IF writer.system_identifier <> (SELECT c.system_identifier FROM pg_control_system() c) THEN
+        outcome := 'foreign';
+        RETURN;
+    END IF;
+
+    -- Compare everything before anything is set: under the lock nobody else writes these tables, and a trader's
+    -- deletion, which takes its pending rows along, is as good a reason to evaluate again.
+    SELECT count(*) INTO agreed
+    FROM jsonb_to_recordset(batch -> 'watermarks') AS b(symbol text, "interval" text, read bigint)
+    LEFT JOIN vyx.watermarks w USING (symbol, "interval")
+    WHERE w.evaluated_through IS NOT DISTINCT FROM vyx.at(b.read);
+    IF agreed <> jsonb_array_length(batch -> 'watermarks') THEN
+        outcome := 'lost';
+        RETURN;
+    END IF;
+    SELECT count(*) INTO agreed
+    FROM jsonb_to_recordset(batch -> 'finished')
+             AS b(trader_id uuid, trader_version bigint, symbol text, "interval" text, close_time bigint)
+    JOIN vyx.pending p ON (p.trader_id, p.trader_version, p.symbol, p."interval", p.close_time)
+                        = (b.trader_id, b.trader_version, b.symbol, b."interval", vyx.at(b.close_time));
+    IF agreed <> jsonb_array_length(batch -> 'finished') THEN
+        outcome := 'lost';
+        RETURN;
+    END IF;
+
+    INSERT INTO vyx.watermarks AS w (symbol, "interval", evaluated_through, skipped)
+    SELECT b.symbol, b."interval", vyx.at(b.through), coalesce(b.skipped, 0)
+    FROM jsonb_to_recordset(batch -> 'watermarks') AS b(symbol text, "interval" text, through bigint, skipped bigint)
+    ON CONFLICT (symbol, "interval") DO UPDATE
+        SET evaluated_through = EXCLUDED.evaluated_through, skipped = w.skipped + EXCLUDED.skipped;
+
+    DELETE FROM vyx.pending p
+    USING jsonb_to_recordset(batch -> 'finished')
+              AS b(trader_id uuid, trader_version bigint, symbol text, "interval" text, close_time bigint)
+    WHERE (p.trader_id, p.trader_version, p.symbol, p."interval", p.close_time)
+        = (b.trader_id, b.trader_version, b.symbol, b."interval", vyx.at(b.close_time));
+
+    INSERT INTO vyx.pending (trader_id, trader_version, user_id, symbol, "interval", close_time, waiting_for, since)
+    SELECT b.trader_id, b.trader_version, v.user_id, b.symbol, b."interval", vyx.at(b.close_time), b.waiting_for, evaluated_at
+    FROM jsonb_to_recordset(batch -> 'pending')
+             AS b(trader_id uuid, trader_version bigint, symbol text, "interval" text, close_time bigint, waiting_for text)
+    JOIN vyx.trader_versions v ON v.trader_id = b.trader_id AND v.version = b.trader_version;
+
+    PERFORM vyx.record_cycles(batch -> 'cycles', evaluated_at, (batch ->> 'evaluate_ms')::float8, batch ->> 'by');
+    PERFORM vyx.record_failures(batch -> 'failures', evaluated_at);
+
+    -- Normally one round. After an absence a pair may have fired on several candles, and whether a later one is
+    -- within the cooldown of an earlier one is known only when that is written.
+    FOR round IN 1 .. (
+        SELECT coalesce(max(n), 0) FROM (
+            SELECT count(*) AS n FROM jsonb_to_recordset(batch -> 'signals') AS b(trader_id uuid, symbol text)
+            GROUP BY b.trader_id, b.symbol) AS pairs
+    ) LOOP
+        SELECT r.seq, r.added INTO last_seq, added FROM vyx.write_signals(batch -> 'signals', round, last_seq, evaluated_at) r;
+        written := written + added;
+    END LOOP;
+
+    IF written > 0 THEN
+        UPDATE vyx.writer SET seq = last_seq;
+        PERFORM pg_notify('vyx_signals', format('{"seq": %s}', last_seq));
+    END IF;
+    UPDATE vyx.cycles c
+    SET write_ms = c.write_ms + extract(epoch FROM clock_timestamp() - began)::float8 * 1000
+    FROM jsonb_to_recordset(batch -> 'cycles') AS b("interval" text, close_time bigint)
+    WHERE c."interval" = b."interval" AND c.close_time = vyx.at(b.close_time);
+    outcome := 'written';
+END
+$$;
+COMMENT ON FUNCTION vyx.commit_batch(jsonb) IS
+    'Writes what was evaluated, all or nothing: written; lost (another evaluator was there first, evaluate again); foreign (a copied cluster, see vyx_adopt); idle (no trader has run yet).';
+
+CREATE FUNCTION vyx.record_cycles(cycles jsonb, evaluated_at timestamptz, evaluate_ms float8, evaluated_by text) RETURNS void
+LANGUAGE sql SECURITY DEFINER
+BEGIN ATOMIC
+    INSERT INTO vyx.cycles AS c ("interval", close_time, expected, series, late, absent, traders, evaluated, matched,
+                                 unmatched, not_ready, waiting, failed, fired, lag_ms, evaluate_ms, evaluated_by)
+    SELECT b."interval", vyx.at(b.close_time), b.expected, b.series, b.late, b.absent, b.traders, b.evaluated, b.matched,
+           b.unmatched, b.not_ready, b.waiting, b.failed, b.fired,
+           extract(epoch FROM record_cycles.evaluated_at - vyx.at(b.close_time))::float8 * 1000,
+           -- A batch of several closes is timed as a whole; each bears the same share, so that sums stay true.
+           coalesce(record_cycles.evaluate_ms, 0) / jsonb_array_length(record_cycles.cycles), record_cycles.evaluated_by
+    FROM jsonb_to_recordset(record_cycles.cycles)
+             AS b("interval" text, close_time bigint, expected integer, series integer, late integer, absent integer,
+                  traders integer, evaluated bigint, matched bigint, unmatched bigint, not_ready bigint, waiting bigint,
+                  failed bigint, fired bigint)
+    ON CONFLICT ("interval", close_time) DO UPDATE SET
+        expected = greatest(c.expected, EXCLUDED.expected),
+        series = c.series + EXCLUDED.series,
+        late = c.late + EXCLUDED.late,
+        absent = c.absent + EXCLUDED.absent,
+        traders = greatest(c.traders, EXCLUDED.traders),
+        evaluated = c.evaluated + EXCLUDED.evaluated,
+        matched = c.matched + EXCLUDED.matched,
+        unmatched = c.unmatched + EXCLUDED.unmatched,
+        not_ready = c.not_ready + EXCLUDED.not_ready,
+        waiting = c.waiting + EXCLUDED.waiting,
+        failed = c.failed + EXCLUDED.failed,
+        fired = c.fired + EXCLUDED.fired,
+        lag_ms = greatest(c.lag_ms, EXCLUDED.lag_ms),
+        evaluate_ms = c.evaluate_ms + EXCLUDED.evaluate_ms,
+        evaluated_by = EXCLUDED.evaluated_by;
+    DELETE FROM vyx.cycles c
+    USING (SELECT b."interval", max(b.close_time) AS newest
+           FROM jsonb_to_recordset(record_cycles.cycles) AS b("interval" text, close_time bigint)
+           GROUP BY b."interval") AS n
+    WHERE c."interval" = n."interval" AND c.close_time < vyx.at(n.newest) - interval '30 days';
+END;
+COMMENT ON FUNCTION vyx.record_cycles(jsonb, timestamptz, float8, text) IS 'Adds a batch''s counts to vyx.cycles and drops rows older than 30 days of market time.';
+
+CREATE FUNCTION vyx.record_failures(failures jsonb, evaluated_at timestamptz) RETURNS void
+LANGUAGE sql SECURITY DEFINER
+BEGIN ATOMIC
+    WITH failure AS (
+        SELECT b.*, v.user_id,
+               count(*) OVER whole AS attempts,
+               row_number() OVER (whole ORDER BY b.close_time DESC, b.symbol) AS nth
+        FROM jsonb_to_recordset(record_failures.failures)
+                 AS b(trader_id uuid, trader_version bigint, cause text, message text, symbol text, "interval" text, close_time bigint)
+        JOIN vyx.trader_versions v ON v.trader_id = b.trader_id AND v.version = b.trader_version
+        WINDOW whole AS (PARTITION BY b.trader_id, b.trader_version, b.cause)
+    ), folded AS (
+        INSERT INTO vyx.failures AS f (trader_id, trader_version, cause, user_id, message, symbol, "interval", close_time,
+                                       attempts, first_at, last_at)
+        SELECT n.trader_id, n.trader_version, n.cause, n.user_id, n.message, n.symbol, n."interval", vyx.at(n.close_time),
+               n.attempts, record_failures.evaluated_at, record_failures.evaluated_at
+        FROM failure n WHERE n.nth = 1
+        ON CONFLICT (trader_id, trader_version, cause) DO UPDATE SET
+            message = EXCLUDED.message, symbol = EXCLUDED.symbol, close_time = EXCLUDED.close_time,
+            attempts = f.attempts + EXCLUDED.attempts, last_at = EXCLUDED.last_at
+    )
+    UPDATE vyx.traders t SET last_error = n.message FROM failure n WHERE n.nth = 1 AND t.id = n.trader_id;
+END;
+COMMENT ON FUNCTION vyx.record_failures(jsonb, timestamptz) IS 'Folds failures into vyx.failures, one row a version and cause, and shows the last to the trader''s owner.';
+
+-- Cooldown and max_lag are decided here, under the writer's lock, so that it does not matter who evaluated. Cooldown
+-- looks to both sides: a late series may fire before a candle whose signal is already out.
+CREATE FUNCTION vyx.write_signals(signals jsonb, round bigint, INOUT seq bigint, evaluated_at timestamptz, OUT added bigint)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    too_large jsonb;
+BEGIN
+    WITH fired AS (
+        SELECT b.id, b.trader_id, b.trader_version, v.user_id, b.symbol, b."interval", vyx.at(b.open_time) AS open_time,
+               vyx.at(b.close_time) AS close_time, b.close_time AS close_ms, b.price, b.metadata, b.kline_revision, b.engine,
+               v.cooldown, v.max_lag,
+               row_number() OVER (PARTITION BY b.trader_id, b.symbol ORDER BY b.close_time) AS nth
+        FROM jsonb_to_recordset(signals)
+                 AS b(id uuid, trader_id uuid, trader_version bigint, symbol text, "interval" text, open_time bigint,
+                      close_time bigint, price float8, metadata jsonb, kline_revision integer, engine integer)
+        JOIN vyx.trader_versions v ON v.trader_id = b.trader_id AND v.version = b.trader_version
+    ), judged AS MATERIALIZED (
+        SELECT f.*, CASE
+            -- jsonb writes numbers out (1e300 takes 301 digits): only here is the size known.
+            WHEN octet_length(f.metadata::text) > 8192 THEN 'too large'
+            WHEN evaluated_at - f.close_time > f.max_lag THEN 'lag'
+            WHEN f.cooldown > '0' AND EXISTS (
+                SELECT FROM vyx.signals s
+                WHERE s.trader_id = f.trader_id AND s.symbol = f.symbol AND s.id <> f.id
+                  AND s.close_time > f.close_time - f.cooldown AND s.close_time < f.close_time + f.cooldown
+            ) THEN 'cooldown'
+            ELSE 'deliver' END AS verdict
+        FROM fired f WHERE f.nth = round
+    ), delivered AS (
+        INSERT INTO vyx.signals AS s (id, seq, trader_id, trader_version, user_id, symbol, "interval", open_time, close_time,
+                                      price, metadata, kline_revision, engine, evaluated_at, lag_ms)
+        SELECT j.id, write_signals.seq + row_number() OVER (ORDER BY j.close_time, j.trader_id, j.symbol), j.trader_id,
+               j.trader_version, j.user_id, j.symbol, j."interval", j.open_time, j.close_time, j.price,
+               coalesce(j.metadata, '{}'), j.kline_revision, j.engine, write_signals.evaluated_at,
+               extract(epoch FROM write_signals.evaluated_at - j.close_time) * 1000
+        FROM judged j WHERE j.verdict = 'deliver'
+        ON CONFLICT (id) DO NOTHING
+        RETURNING s.id, s.seq
+    ), counted AS (
+        UPDATE vyx.cycles c SET
+            suppressed_cooldown = c.suppressed_cooldown + n.cooldown,
+            suppressed_lag = c.suppressed_lag + n.lag,
+            failed = c.failed + n.too_large,
+            duplicates = c.duplicates + n.duplicates
+        FROM (SELECT j."interval", j.close_time,
+                     count(*) FILTER (WHERE j.verdict = 'cooldown') AS cooldown,
+                     count(*) FILTER (WHERE j.verdict = 'lag') AS lag,
+                     count(*) FILTER (WHERE j.verdict = 'too large') AS too_large,
+                     count(*) FILTER (WHERE j.verdict = 'deliver' AND d.id IS NULL) AS duplicates
+              FROM judged j LEFT JOIN delivered d ON d.id = j.id
+              GROUP BY j."interval", j.close_time) AS n
+        WHERE c."interval" = n."interval" AND c.close_time = n.close_time
+          AND n.cooldown + n.lag + n.too_large + n.duplicates > 0
+    )
+    SELECT greatest(write_signals.seq, (SELECT max(d.seq) FROM delivered d)), (SELECT count(*) FROM delivered),
+           (SELECT jsonb_agg(jsonb_build_object(
+                'trader_id', j.trader_id, 'trader_version', j.trader_version, 'cause', 'metadata',
+                'message', format('metadata of %s bytes is larger than 8192', octet_length(j.metadata::text)),
+                'symbol', j.symbol, 'interval', j."interval", 'close_time', j.close_ms))
+            FROM judged j WHERE j.verdict = 'too large')
+    INTO seq, added, too_large;
+    IF too_large IS NOT NULL THEN
+        PERFORM vyx.record_failures(too_large, evaluated_at);
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION vyx.write_signals(jsonb, bigint, bigint, timestamptz) IS
+    'Writes each pair''s nth fired candle unless it is suppressed, drawing seq after the given one; returns the last seq and how many were written.';
+
+CREATE FUNCTION @extschema@.vyx_adopt() RETURNS boolean
+LANGUAGE sql SECURITY DEFINER
+BEGIN ATOMIC
+    WITH adopted AS (
+        UPDATE vyx.writer w SET system_identifier = c.system_identifier, epoch = w.epoch + 1
+        FROM pg_control_system() c WHERE w.system_identifier <> c.system_identifier
+        RETURNING w.epoch
+    )
+    SELECT count(*) > 0 FROM adopted;
+END;
+COMMENT ON FUNCTION @extschema@.vyx_adopt() IS
+    'Lets a restored or cloned cluster write signals; until then it stays silent, so that nobody is alerted twice. Returns whether there was anything to adopt.';
+
+-- No SET clause and no SECURITY DEFINER: a procedure that commits can have neither, so each transaction sets its own
+-- search_path first and everything before that is qualified.
+CREATE PROCEDURE @extschema@.vyx_evaluate("interval" text DEFAULT NULL, stay pg_catalog.interval DEFAULT '0')
+LANGUAGE plpgsql AS $$
+DECLARE
+    -- Market time may run faster than this machine's clock, and a close must not wait for the next minute.
+    slice constant float8 := 0.5;
+    leave_at constant timestamptz := pg_catalog.clock_timestamp() OPERATOR(pg_catalog.+) stay;
+    batch jsonb;
+    outcome text;
+BEGIN
+    LOOP
+        PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+        batch := vyx._evaluate_batch("interval");
+        COMMIT;
+        PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+        outcome := 'idle';
+        IF batch IS NOT NULL THEN
+            SELECT c.outcome INTO outcome FROM vyx.commit_batch(batch) c;
+            COMMIT;
+            PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+        END IF;
+        IF outcome = 'foreign' THEN
+            RAISE EXCEPTION 'this cluster is a copy of the one that vyx evaluated in'
+                USING ERRCODE = 'object_not_in_prerequisite_state',
+                      HINT = 'If it is to alert people from now on: SELECT vyx_adopt().';
+        END IF;
+        -- Who lost a race leaves the rest to the winner, and looks again after a while if it was asked to stay.
+        IF outcome <> 'written' THEN
+            EXIT WHEN clock_timestamp() >= leave_at;
+            COMMIT;
+            PERFORM pg_catalog.pg_sleep(slice);
+            COMMIT;
+        END IF;
+    END LOOP;
+    COMMIT;
+END
+$$;
+COMMENT ON PROCEDURE @extschema@.vyx_evaluate(text, pg_catalog.interval) IS
+    'Evaluates what is due, of one interval or of all, and stays for the given time to do the same for what closes meanwhile. Commits between batches, so it cannot run inside a transaction block.';
+
+SET LOCAL search_path = @extschema@, pg_temp;

@@ -1,0 +1,110 @@
+-- Who may do what. Runs last, over everything the extension has made: what is not named here is nobody's but the
+-- owner's, whatever default privileges this database has (Supabase's give new functions in public to anon by name).
+
+SET LOCAL search_path = pg_catalog, pg_temp;
+
+-- Rows: the owner's functions see all, a tenant its own and what belongs to nobody.
+CREATE POLICY owner ON vyx.tiers TO vyx_owner USING (true) WITH CHECK (true);
+CREATE POLICY owner ON vyx.tenants TO vyx_owner USING (true) WITH CHECK (true);
+CREATE POLICY owner ON vyx.traders TO vyx_owner USING (true) WITH CHECK (true);
+CREATE POLICY owner ON vyx.trader_versions TO vyx_owner USING (true) WITH CHECK (true);
+CREATE POLICY owner ON vyx.signals TO vyx_owner USING (true) WITH CHECK (true);
+CREATE POLICY owner ON vyx.watermarks TO vyx_owner USING (true) WITH CHECK (true);
+CREATE POLICY owner ON vyx.cycles TO vyx_owner USING (true) WITH CHECK (true);
+CREATE POLICY owner ON vyx.pending TO vyx_owner USING (true) WITH CHECK (true);
+CREATE POLICY owner ON vyx.failures TO vyx_owner USING (true) WITH CHECK (true);
+CREATE POLICY owner ON vyx.writer TO vyx_owner USING (true) WITH CHECK (true);
+
+-- For PUBLIC, not for vyx_user: a role that does not inherit its memberships (Supabase's authenticated) would match no
+-- policy otherwise. Who may read at all is decided by the grants below.
+CREATE POLICY everybody ON vyx.tiers FOR SELECT USING (true);
+CREATE POLICY everybody ON vyx.watermarks FOR SELECT USING (true);
+CREATE POLICY everybody ON vyx.cycles FOR SELECT USING (true);
+CREATE POLICY own ON vyx.tenants FOR SELECT USING (user_id = (SELECT vyx.uid()));
+CREATE POLICY own ON vyx.traders USING (user_id = (SELECT vyx.uid())) WITH CHECK (user_id = (SELECT vyx.uid()));
+CREATE POLICY own ON vyx.trader_versions FOR SELECT USING (user_id = (SELECT vyx.uid()));
+CREATE POLICY own ON vyx.pending FOR SELECT USING (user_id = (SELECT vyx.uid()));
+CREATE POLICY own ON vyx.failures FOR SELECT USING (user_id = (SELECT vyx.uid()));
+CREATE POLICY own ON vyx.signals FOR SELECT USING (user_id = (SELECT vyx.uid()) OR user_id IS NULL);
+
+-- Built-in traders are nobody's rows; this is what everybody may know of them. Not security_invoker, so the script
+-- and the row stay hidden.
+CREATE VIEW vyx.builtin_traders WITH (security_barrier = true) AS
+    SELECT t.id, t.name, t.description, t."interval", t.symbols, t.min_quote_volume_24h, t.fire_on, t.cooldown, t.state
+    FROM vyx.traders t WHERE t.user_id IS NULL;
+COMMENT ON VIEW vyx.builtin_traders IS 'Traders whose signals everybody sees, without their scripts.';
+
+DO $$
+DECLARE
+    thing record;
+    grantee text;
+BEGIN
+    -- A clean slate: take away what CREATE and default privileges gave.
+    FOR thing IN
+        SELECT 'TABLE' AS kind, c.oid::pg_catalog.regclass::text AS name, c.relacl AS acl, c.relowner AS owner
+        FROM pg_catalog.pg_class c WHERE c.relnamespace = 'vyx'::pg_catalog.regnamespace AND c.relkind IN ('r', 'v')
+        UNION ALL
+        SELECT 'ROUTINE', p.oid::pg_catalog.regprocedure::text, coalesce(p.proacl, pg_catalog.acldefault('f', p.proowner)), p.proowner
+        FROM pg_catalog.pg_proc p
+        JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND d.objid = p.oid AND d.deptype = 'e'
+        JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid AND e.extname = 'vyx'
+    LOOP
+        FOR grantee IN
+            SELECT DISTINCT CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::pg_catalog.regrole::text END
+            FROM pg_catalog.aclexplode(thing.acl) a WHERE a.grantee <> thing.owner
+        LOOP
+            EXECUTE pg_catalog.format('REVOKE ALL ON %s %s FROM %s', thing.kind, thing.name, grantee);
+        END LOOP;
+    END LOOP;
+
+    -- Everything in vyx, and every function that runs with more rights than its caller's, belongs to vyx_owner.
+    FOR thing IN
+        SELECT CASE c.relkind WHEN 'v' THEN 'VIEW' ELSE 'TABLE' END AS kind, c.oid::pg_catalog.regclass::text AS name
+        FROM pg_catalog.pg_class c WHERE c.relnamespace = 'vyx'::pg_catalog.regnamespace AND c.relkind IN ('r', 'v')
+        UNION ALL
+        SELECT 'ROUTINE', p.oid::pg_catalog.regprocedure::text
+        FROM pg_catalog.pg_proc p
+        JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND d.objid = p.oid AND d.deptype = 'e'
+        JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid AND e.extname = 'vyx'
+        WHERE p.pronamespace = 'vyx'::pg_catalog.regnamespace OR p.prosecdef
+    LOOP
+        EXECUTE pg_catalog.format('ALTER %s %s OWNER TO vyx_owner', thing.kind, thing.name);
+    END LOOP;
+
+    -- The table role × function. A name stands for all functions of that name in vyx or beside vyx_version.
+    FOR thing IN
+        SELECT p.oid::pg_catalog.regprocedure::text AS name, g.role
+        FROM (VALUES
+            -- The market is the exchange's, not a tenant's.
+            ('PUBLIC', ARRAY['vyx_klines', 'vyx_closes', 'vyx_columns', 'vyx_snapshot', 'vyx_tickers', 'vyx_ticker',
+                             'vyx_symbols', 'vyx_series', 'vyx_gaps', 'vyx_version']),
+            -- Needed wherever a row is written or a policy looked at.
+            ('PUBLIC', ARRAY['uid', 'is_interval', 'is_symbol', 'are_symbols', 'is_finite']),
+            ('vyx_user', ARRAY['vyx_validate', 'vyx_values', 'vyx_screen', 'vyx_backtest', 'vyx_backtest_summary', 'vyx_explain',
+                               'vyx_indicators', 'vyx_templates', 'vyx_matching', 'vyx_start_trader', 'vyx_stop_trader',
+                               'vyx_trader_status', 'set_trader_state']),
+            ('pg_monitor', ARRAY['vyx_health', 'vyx_metrics', 'vyx_metrics_text', 'vyx_check']),
+            ('vyx_operator', ARRAY['vyx_health', 'vyx_check', 'vyx_evaluate', '_evaluate_batch', 'commit_batch', 'vyx_schedule',
+                                   'vyx_unschedule', 'check_cron', 'cron_command', 'vyx_adopt'])
+        ) AS g(role, functions)
+        CROSS JOIN pg_catalog.unnest(g.functions) AS f(name)
+        JOIN pg_catalog.pg_proc p ON p.proname = f.name
+        JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND d.objid = p.oid AND d.deptype = 'e'
+        JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid AND e.extname = 'vyx'
+    LOOP
+        EXECUTE pg_catalog.format('GRANT EXECUTE ON ROUTINE %s TO %s', thing.name, thing.role);
+    END LOOP;
+END
+$$;
+
+GRANT USAGE ON SCHEMA vyx TO vyx_owner, vyx_user, vyx_operator, pg_monitor;
+
+-- Columns one by one: id, user_id, version and last_error are the database's. No TRUNCATE (it passes row level
+-- security by), no REFERENCES (a foreign key tells what exists), no TRIGGER (it would run as whoever writes).
+GRANT SELECT, DELETE,
+      INSERT (user_id, name, description, script, "interval", symbols, min_quote_volume_24h, fire_on, cooldown, max_lag, state),
+      UPDATE (name, description, script, "interval", symbols, min_quote_volume_24h, fire_on, cooldown, max_lag, state)
+    ON vyx.traders TO vyx_user;
+GRANT SELECT ON vyx.trader_versions, vyx.signals, vyx.pending, vyx.failures, vyx.tenants, vyx.tiers, vyx.watermarks,
+    vyx.builtin_traders TO vyx_user;
+GRANT SELECT ON vyx.cycles, vyx.watermarks TO pg_monitor, vyx_operator;

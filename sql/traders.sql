@@ -1,0 +1,220 @@
+-- The life of a trader: saved, started, stopped, deleted. What is evaluated follows from the rows of
+-- vyx.trader_versions that the triggers here write; nobody else writes them.
+
+SET LOCAL search_path = pg_catalog, pg_temp;
+
+-- Without any news from the exchange since the server's start, the newest candle ever evaluated stands in: what is
+-- due before it was evaluated without this change, and must stay so.
+CREATE FUNCTION vyx.effective_now() RETURNS timestamptz
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN coalesce(vyx._market_time(), (SELECT max(w.evaluated_through) FROM vyx.watermarks w), '-infinity');
+END
+$$;
+COMMENT ON FUNCTION vyx.effective_now() IS 'The market time from which a change of a trader counts.';
+
+-- Raises 42501 when the trader may not run. Counts all running traders of its owner, this one included.
+CREATE FUNCTION vyx.check_quota(trader vyx.traders) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    most constant integer := coalesce(current_setting('vyx.max_running_traders', true), '1000')::integer;
+    its_tier text;
+    its_limit integer;
+    running bigint;
+BEGIN
+    IF trader.user_id IS NOT NULL THEN
+        INSERT INTO vyx.tenants (user_id) VALUES (trader.user_id) ON CONFLICT DO NOTHING;
+        -- A real update, not a mere lock: two starts at once wait for each other, and fail at REPEATABLE READ.
+        UPDATE vyx.tenants t SET changed_at = clock_timestamp() WHERE t.user_id = trader.user_id RETURNING t.tier INTO its_tier;
+        SELECT i.max_running_traders INTO its_limit FROM vyx.tiers i WHERE i.tier = its_tier;
+        SELECT count(*) INTO running FROM vyx.traders t WHERE t.user_id = trader.user_id AND t.state = 'running';
+        IF running > its_limit THEN
+            RAISE EXCEPTION 'limit of % running traders of tier "%" is reached', its_limit, its_tier
+                USING ERRCODE = 'insufficient_privilege',
+                      DETAIL = json_build_object('limit', its_limit, 'tier', its_tier)::text,
+                      HINT = 'Stop another trader first: SELECT vyx_stop_trader(id).';
+        END IF;
+    END IF;
+    -- Protects the machine, not a right of anybody: starts of different tenants at the same moment do not wait for
+    -- one another, so they may pass it by their number.
+    SELECT count(*) INTO running FROM vyx.traders t WHERE t.state = 'running';
+    IF running > most THEN
+        RAISE EXCEPTION 'limit of % running traders of this server is reached', most
+            USING ERRCODE = 'insufficient_privilege',
+                  DETAIL = json_build_object('limit', most, 'tier', its_tier)::text,
+                  HINT = 'The setting vyx.max_running_traders is for the whole server.';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION vyx.check_quota(vyx.traders) IS 'Raises 42501 when a trader that wants to run is over its tenant''s or the server''s limit.';
+
+-- Before: number the row. A row that comes with its version is one of a dump, with its versions beside it.
+CREATE FUNCTION vyx.before_trader() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    -- "C" folds ASCII letters alone, as the exchange's names want it.
+    NEW.symbols := ARRAY(SELECT DISTINCT upper(s.symbol COLLATE "C") FROM unnest(NEW.symbols) AS s(symbol) ORDER BY 1);
+    IF NEW.symbols = '{}' THEN
+        NEW.symbols := NULL;
+    END IF;
+    NEW.updated_at := now();
+    IF TG_OP = 'INSERT' THEN
+        NEW.version := 1;
+        IF NEW.user_id IS NULL AND vyx.uid() IS NULL AND NOT vyx.may_build_in() THEN
+            RAISE EXCEPTION 'no tenant is known for role "%"', coalesce(nullif(current_setting('role'), 'none'), session_user)
+                USING ERRCODE = 'insufficient_privilege',
+                      HINT = 'An administrator adds it: INSERT INTO vyx.tenants (user_id, role_name) VALUES (…).';
+        END IF;
+        RETURN NEW;
+    END IF;
+    IF NEW.id IS DISTINCT FROM OLD.id OR NEW.user_id IS DISTINCT FROM OLD.user_id THEN
+        RAISE EXCEPTION 'id and user_id of a trader cannot be changed'
+            USING ERRCODE = 'insufficient_privilege', HINT = 'Insert another trader.';
+    END IF;
+    -- A number names one period of evaluation: it is used again as long as there was none.
+    IF EXISTS (SELECT FROM vyx.trader_versions v WHERE v.trader_id = OLD.id AND v.version = OLD.version)
+       AND (vyx.definition(NEW) IS DISTINCT FROM vyx.definition(OLD) OR NEW.state = 'running' AND OLD.state <> 'running')
+    THEN
+        NEW.version := OLD.version + 1;
+    ELSE
+        NEW.version := OLD.version;
+    END IF;
+    RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION vyx.before_trader() IS 'Numbers a changed trader and keeps what its owner may not change.';
+
+CREATE FUNCTION vyx.definition(trader vyx.traders) RETURNS jsonb
+LANGUAGE sql STABLE
+RETURN jsonb_build_array(trader.script, trader."interval", trader.symbols, trader.min_quote_volume_24h,
+                         trader.fire_on, trader.cooldown, trader.max_lag);
+COMMENT ON FUNCTION vyx.definition(vyx.traders) IS 'Everything of a trader that decides about its signals: a change of it makes a version.';
+
+CREATE FUNCTION vyx.may_build_in() RETURNS boolean
+LANGUAGE sql STABLE
+RETURN (SELECT r.rolsuper FROM pg_roles r
+        WHERE r.rolname = coalesce(nullif(current_setting('role'), 'none'), session_user::text));
+COMMENT ON FUNCTION vyx.may_build_in() IS 'Whether the speaker may make traders that belong to nobody: a superuser.';
+
+-- After: only here is it certain that the row stays (ON CONFLICT DO NOTHING). An error undoes the statement.
+CREATE FUNCTION vyx.after_trader() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    at constant timestamptz := vyx.effective_now();
+    changed constant boolean := TG_OP = 'INSERT' OR vyx.definition(NEW) IS DISTINCT FROM vyx.definition(OLD);
+    started constant boolean := NEW.state = 'running' AND (TG_OP = 'INSERT' OR OLD.state <> 'running');
+    program json;
+BEGIN
+    IF changed OR started THEN
+        program := vyx._compile(NEW.script, NEW."interval");
+    END IF;
+    IF TG_OP = 'UPDATE' AND (changed OR OLD.state = 'running' AND NEW.state <> 'running') THEN
+        PERFORM vyx.end_version(NEW.id, at);
+    END IF;
+    IF NEW.state = 'running' AND (changed OR started) THEN
+        IF started THEN
+            PERFORM vyx.check_quota(NEW);
+        END IF;
+        -- With the first trader that runs there is something to write, so from here on there is a writer.
+        INSERT INTO vyx.writer (system_identifier) SELECT c.system_identifier FROM pg_control_system() c
+            ON CONFLICT DO NOTHING;
+        INSERT INTO vyx.trader_versions (trader_id, version, user_id, script, program, "interval", symbols,
+                                         min_quote_volume_24h, fire_on, cooldown, max_lag, effective_from)
+        VALUES (NEW.id, NEW.version, NEW.user_id, NEW.script, program, NEW."interval", NEW.symbols,
+                NEW.min_quote_volume_24h, NEW.fire_on, NEW.cooldown, NEW.max_lag, at);
+    ELSIF TG_OP = 'INSERT' THEN
+        RAISE NOTICE 'trader "%" is stopped', NEW.name
+            USING HINT = format('Start it: SELECT vyx_start_trader(%L).', NEW.id);
+    END IF;
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION vyx.after_trader() IS 'Compiles what was saved and begins or ends the version in force.';
+
+CREATE FUNCTION vyx.end_version(trader uuid, at timestamptz) RETURNS void
+LANGUAGE sql SECURITY DEFINER
+BEGIN ATOMIC
+    -- A market clock that went back (another exchange, the simulator) must not end a version before it began.
+    UPDATE vyx.trader_versions v SET effective_to = greatest(v.effective_from, end_version.at)
+        WHERE v.trader_id = end_version.trader AND v.effective_to IS NULL;
+END;
+COMMENT ON FUNCTION vyx.end_version(uuid, timestamptz) IS 'Ends the version of a trader that is in force, if any.';
+
+CREATE FUNCTION vyx.after_trader_delete() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM vyx.end_version(OLD.id, vyx.effective_now());
+    DELETE FROM vyx.pending p WHERE p.trader_id = OLD.id;
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION vyx.after_trader_delete() IS 'Ends the version in force of a deleted trader; its signals stay.';
+
+CREATE TRIGGER number_new BEFORE INSERT ON vyx.traders
+    FOR EACH ROW WHEN (NEW.version IS NULL) EXECUTE FUNCTION vyx.before_trader();
+CREATE TRIGGER number_changed BEFORE UPDATE ON vyx.traders
+    FOR EACH ROW EXECUTE FUNCTION vyx.before_trader();
+-- The time tells the rows of a dump from new ones, which the trigger before has just dated.
+CREATE TRIGGER apply_new AFTER INSERT ON vyx.traders
+    FOR EACH ROW WHEN (NEW.updated_at = pg_catalog.transaction_timestamp()) EXECUTE FUNCTION vyx.after_trader();
+CREATE TRIGGER apply_changed AFTER UPDATE ON vyx.traders
+    FOR EACH ROW EXECUTE FUNCTION vyx.after_trader();
+CREATE TRIGGER apply_deleted AFTER DELETE ON vyx.traders
+    FOR EACH ROW EXECUTE FUNCTION vyx.after_trader_delete();
+
+-- The doors. They run as their caller, so row level security decides which traders there are.
+CREATE FUNCTION vyx.set_trader_state(trader uuid, wish text) RETURNS text
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF trader IS NULL THEN
+        RAISE EXCEPTION 'argument "id" must not be null' USING ERRCODE = 'null_value_not_allowed', HINT = 'Give a trader''s id.';
+    END IF;
+    UPDATE vyx.traders t SET state = wish WHERE t.id = trader AND t.state <> wish;
+    RETURN (SELECT s.state FROM @extschema@.vyx_trader_status(trader) s);
+END
+$$;
+COMMENT ON FUNCTION vyx.set_trader_state(uuid, text) IS 'Sets what the owner wants and returns what the trader does; 42704 where there is no such trader.';
+
+CREATE FUNCTION @extschema@.vyx_start_trader(id uuid) RETURNS text
+LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$ SELECT vyx.set_trader_state($1, 'running') $$;
+COMMENT ON FUNCTION @extschema@.vyx_start_trader(uuid) IS 'Lets a trader run from the next close on; returns its state.';
+
+CREATE FUNCTION @extschema@.vyx_stop_trader(id uuid) RETURNS text
+LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$ SELECT vyx.set_trader_state($1, 'stopped') $$;
+COMMENT ON FUNCTION @extschema@.vyx_stop_trader(uuid) IS 'Stops a trader from the next close on; returns its state.';
+
+CREATE FUNCTION @extschema@.vyx_trader_status(
+    id uuid, OUT name text, OUT state text, OUT version bigint, OUT since timestamptz,
+    OUT signals bigint, OUT last_signal timestamptz, OUT failures bigint, OUT waiting bigint, OUT last_error text
+) LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    trader vyx.traders;
+    v vyx.trader_versions;
+    through timestamptz;
+BEGIN
+    SELECT t.* INTO trader FROM vyx.traders t WHERE t.id = $1;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'no trader "%"', $1
+            USING ERRCODE = 'undefined_object', HINT = 'SELECT id, name FROM vyx.traders lists yours.';
+    END IF;
+    SELECT o.* INTO v FROM vyx.trader_versions o WHERE o.trader_id = $1 ORDER BY o.version DESC LIMIT 1;
+    SELECT max(w.evaluated_through) INTO through FROM vyx.watermarks w WHERE w."interval" = trader."interval";
+    name := trader.name;
+    version := trader.version;
+    last_error := trader.last_error;
+    since := CASE trader.state WHEN 'running' THEN v.effective_from ELSE v.effective_to END;
+    -- It does what its owner wants when a candle of its interval has been evaluated since.
+    state := CASE
+        WHEN since IS NULL OR through >= since THEN trader.state
+        WHEN trader.state = 'running' THEN 'starting'
+        ELSE 'stopping'
+    END;
+    SELECT count(*), max(s.close_time) INTO signals, last_signal FROM vyx.signals s WHERE s.trader_id = $1;
+    SELECT coalesce(sum(f.attempts), 0) INTO failures FROM vyx.failures f WHERE f.trader_id = $1;
+    SELECT count(*) INTO waiting FROM vyx.pending p WHERE p.trader_id = $1;
+END
+$$;
+COMMENT ON FUNCTION @extschema@.vyx_trader_status(uuid) IS
+    'What a trader does: stopped, starting, running or stopping, since when (market time), with the number of its signals, failures and waiting evaluations.';
+
+SET LOCAL search_path = @extschema@, pg_temp;
