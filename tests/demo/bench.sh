@@ -3,19 +3,15 @@
 source "$(dirname "$0")/common.sh"
 
 "$DEMO/setup.sh"
-reachable "$TEST"
-"$DEMO/server.sh" "$TEST"
-PG_COPY=$(readlink -f "$TEST/pg_config")
-export PGRX_HOME=$TEST/pgrx
+prepare_tests
 "$DEMO/install.sh" "$PG_COPY" release private
-mkdir -p "$TEST/e2e"
-! is_root || chown "$(cluster_user)" "$TEST/e2e"
+cluster_dir "$TEST/e2e"
 
 report=$VYX/bench.txt
 cd "$ROOT"
 {
   echo "vyx $(git rev-parse --short HEAD 2>/dev/null || true), $(nproc) processors, $(date -u +%F)"
   cargo bench -p vyx-core -p vyx-feed -p vyx-engine
-  VYX_PG_CONFIG=$PG_COPY VYX_BIN=$(dirname "$PG_COPY") VYX_RUN=$TEST/e2e cargo bench -p vyx-tests
+  VYX_PG_CONFIG=$PG_COPY VYX_BIN=$BIN VYX_RUN=$TEST/e2e cargo bench -p vyx-tests
 } 2>&1 | tee "$report"
 note "this report: $report"

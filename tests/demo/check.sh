@@ -2,9 +2,7 @@
 # `make check`: format, clippy with warnings as errors, and shellcheck where it is installed.
 source "$(dirname "$0")/common.sh"
 
-reachable "$TEST"
-"$DEMO/server.sh" "$TEST"
-export PGRX_HOME=$TEST/pgrx
+prepare_tests
 cd "$ROOT"
 cargo fmt --all --check
 cargo clippy --workspace --all-targets -- -D warnings

@@ -25,7 +25,7 @@ lock() {
 
 build() {
   "$DEMO/setup.sh"
-  reachable "$VYX"
+  reachable VYX
   lock
   "$DEMO/server.sh" "$VYX" 9>&-
   PG_COPY=$(readlink -f "$VYX/pg_config")
@@ -54,6 +54,8 @@ start() {
   done
   use_feed "$FEED"
   make_cluster
+  # A start that fails leaves nothing behind.
+  trap 'pg_running || sim_stop' EXIT
   [[ $FEED != sim ]] || sim_start
   write_settings
   if pg_running && [[ $(cat "$RUN/installed" 2>/dev/null) != "$(installed)" ]]; then
@@ -97,10 +99,14 @@ status() {
 }
 
 clean() {
+  local link
   [[ -e $VYX ]] || return 0
   stop
+  for link in "$VYX"/run/*/socket.d; do
+    [[ ! -L $link ]] || rm -rf "$(readlink "$link")"
+  done
   say "Removing $VYX"
-  rm -rf "$(readlink -f "$VYX")" "$VYX"
+  rm -rf "$VYX" "$ROOT/.vyx"
 }
 
 case ${1:-} in

@@ -6,19 +6,14 @@ umask 022
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd -P)
 DEMO=$ROOT/tests/demo
-VYX=$ROOT/.vyx
+VYX=$(readlink -f "$ROOT/.vyx")
 PG_MAJOR=15
 PGRX_VERSION=0.18.1
 CACHE=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/vyx
 export USER=${USER:-$(id -un)}
 
-# A fresh checkout in CI keeps what was compiled before: built crates and the server copy they were built against.
-if [[ ${CI:-} == true ]]; then
-  export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$CACHE/target}
-  TEST=$CACHE/test
-else
-  TEST=$VYX/test
-fi
+# A fresh checkout in CI keeps what was compiled before.
+[[ ${CI:-} != true ]] || export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$CACHE/target}
 TARGET=${CARGO_TARGET_DIR:-$ROOT/target}
 
 say() { printf '\n==> %s\n' "$*"; }
@@ -35,16 +30,17 @@ is_root() { ((EUID == 0)); }
 # A postmaster refuses to be root, so root's clusters belong to `postgres`.
 cluster_user() { if is_root; then echo "${VYX_USER:-postgres}"; else id -un; fi; }
 
-# Runs a command as the cluster's user. setpriv keeps no process in between and needs no PAM, unlike su and sudo.
+# Runs a command as the cluster's user. setpriv needs no PAM and leaves no process in between, unlike su and sudo. From
+# the root directory, because the current one may be closed to that user.
 as_cluster() {
   local user
   user=$(cluster_user)
   if ! is_root; then
     "$@"
   elif command -v setpriv >/dev/null; then
-    setpriv --reuid="$user" --regid="$(id -g "$user")" --init-groups --reset-env -- "$@"
+    (cd / && exec setpriv --reuid="$user" --regid="$(id -g "$user")" --init-groups --reset-env -- "$@")
   else
-    runuser -u "$user" -- "$@"
+    (cd / && exec runuser -u "$user" -- "$@")
   fi
 }
 
@@ -60,22 +56,25 @@ as_root() {
   fi
 }
 
-# Makes the directory $1, or, where the cluster's user cannot get there (a checkout under /root), a link to
-# one that it can reach. /var/lib rather than /var/tmp: nothing cleans it and nobody else can write there.
+# Makes the directory named by the variable $1, or, where the cluster's user cannot get there (a checkout under /root),
+# a link to one that it can reach, which the variable then names. /var/lib rather than /var/tmp: nothing cleans it and
+# nobody else can write there.
 reachable() {
-  local dir=$1 parent elsewhere
+  local -n dir=$1
+  local parent elsewhere
   parent=$(dirname "$dir")
   mkdir -p "$parent" || die "cannot write to $parent"
   if [[ -e $dir ]]; then
-    [[ -O $dir/ ]] || die "$dir belongs to $(stat -Lc %U "$dir"), you are $(id -un)" "run this as $(stat -Lc %U "$dir"), or remove what is there with 'make clean-run' as that user"
-    as_cluster test -x "$dir/" || die "the user $(cluster_user) cannot reach $dir" "it was made when the checkout lay elsewhere: 'make clean-run' removes it, data included"
-  elif as_cluster test -x "$parent/"; then
+    [[ -O $dir ]] || die "$dir belongs to $(stat -c %U "$dir"), you are $(id -un)" "run this as $(stat -c %U "$dir"), or remove what is there with 'make clean-run' as that user"
+    as_cluster test -x "$dir" || die "the user $(cluster_user) cannot reach $dir" "it was made when the checkout lay elsewhere: 'make clean-run' removes it, data included"
+  elif as_cluster test -x "$parent"; then
     mkdir "$dir" || die "cannot write to $parent"
   else
     elsewhere=/var/lib/vyx/$(printf %s "$dir" | cksum | cut -d' ' -f1)
     note "the user $(cluster_user) cannot reach $dir: it becomes a link to $elsewhere"
     mkdir -p "$elsewhere"
     ln -sfn "$elsewhere" "$dir"
+    dir=$elsewhere
   fi
 }
 
@@ -104,4 +103,26 @@ find_pgrx() {
   else
     return 1
   fi
+}
+
+# Makes the server copy of the tests and sets TEST, PG_COPY, BIN and PGRX_HOME. It is not the copy of the demo, so that
+# neither disturbs the other. In CI it lies beside the built crates: they are rebuilt when it is a new one.
+prepare_tests() {
+  reachable VYX
+  TEST=$VYX/test
+  if [[ ${CI:-} == true ]]; then
+    mkdir -p "$CACHE"
+    TEST=$(readlink -f "$CACHE/test")
+  fi
+  reachable TEST
+  "$DEMO/server.sh" "$TEST"
+  PG_COPY=$(readlink -f "$TEST/pg_config")
+  BIN=$(dirname "$PG_COPY")
+  export PGRX_HOME=$TEST/pgrx
+}
+
+# Makes a directory that belongs to the user whom the servers run as.
+cluster_dir() {
+  mkdir -p "$1"
+  ! is_root || chown "$(cluster_user)" "$1"
 }

@@ -5,6 +5,7 @@ source "$(dirname "$0")/common.sh"
 
 pg_config=${1:-$(system_pg_config)} profile=${2:-release} private=${3:-}
 if [[ -z ${PGRX_HOME:-} ]]; then
+  reachable VYX
   "$DEMO/server.sh" "$VYX"
   export PGRX_HOME=$VYX/pgrx
 fi

@@ -10,15 +10,15 @@ pg_running() {
 # Whether something listens there: a connection to loopback succeeds.
 port_taken() { (: <"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
-# The remembered port, or the next free one.
+# Remembers the port of the last time, or the next free one.
 choose_port() {
   local port
   port=$(cat "$RUN/port" 2>/dev/null || echo 54320)
   while port_taken "$port"; do
-    [[ ! -e $RUN/port ]] || note "port $port is in use by another program"
+    note "port $port is in use by another program"
     ((port++ < 54420)) || die "no free port between 54320 and 54420" "write the number of a free one to $RUN/port"
   done
-  echo "$port"
+  echo "$port" >"$RUN/port"
 }
 
 # A socket's whole path must stay below 108 bytes; where the checkout lies too deep for that, it goes to /tmp.
@@ -32,18 +32,17 @@ choose_socket() {
     [[ -d $dir && $(stat -c '%U %a' "$dir") == "$(cluster_user) 700" ]] || dir=$(as_cluster mktemp -d /tmp/vyx-XXXXXX)
     ln -sfn "$dir" "$RUN/socket.d"
   fi
-  echo "$dir"
+  echo "$dir" >"$RUN/socket"
 }
 
 make_cluster() {
-  mkdir -p "$RUN"
-  ! is_root || chown "$(cluster_user)" "$RUN"
+  cluster_dir "$RUN"
   as_cluster mkdir -p -m 700 "$RUN/log"
   need_room "$RUN" 500
   [[ -d $DATA ]] && return
   say "Creating a private cluster in $DATA"
   # initdb into another name: an interrupted one is never taken for a cluster.
-  as_cluster rm -rf "$DATA.new"
+  rm -rf "$DATA.new"
   as_cluster "$BIN/initdb" --pgdata "$DATA.new" --username postgres --encoding UTF8 --no-locale \
     --auth-local trust --auth-host scram-sha-256 >"$RUN/initdb.log" 2>&1 || die "initdb failed" "$(tail -n 5 "$RUN/initdb.log")"
   echo "include '../vyx.conf'      # written at each start; your own settings: ALTER SYSTEM" | as_cluster tee -a "$DATA.new/postgresql.conf" >/dev/null
@@ -53,8 +52,8 @@ make_cluster() {
 # The settings of the demo, written at each start so that they follow the checkout.
 write_settings() {
   local sim
-  choose_socket >"$RUN/socket.new" && mv "$RUN/socket.new" "$RUN/socket"
-  pg_running || { choose_port >"$RUN/port.new" && mv "$RUN/port.new" "$RUN/port"; }
+  choose_socket
+  pg_running || choose_port
   sim=$(cat "$RUN/sim.port" 2>/dev/null || true)
   {
     cat "$DEMO/demo.conf"
@@ -69,31 +68,35 @@ write_settings() {
   } >"$RUN/vyx.conf"
 }
 
-# After a crash or a reboot the number in postmaster.pid may belong to another program of the same user, and Postgres
-# would refuse to start. The file goes only then: in every other case it guards against backends left behind.
-remove_stale_lock() {
-  local pid cwd
-  pid=$(head -n 1 "$DATA/postmaster.pid" 2>/dev/null) || return 0
-  kill -0 "$pid" 2>/dev/null || return 0
-  for cwd in /proc/[0-9]*/cwd; do
-    [[ $(readlink "$cwd" 2>/dev/null) != "$(readlink -f "$DATA")" ]] || return 0
+# Whether any process still works in the data directory: backends outlive a killed postmaster for a moment.
+data_in_use() { readlink /proc/[0-9]*/cwd 2>/dev/null | grep -qxF "$(readlink -f "$DATA")"; }
+
+# After a crash or a reboot the number in a lock file may belong to another program of the same user, and Postgres
+# would refuse to start. A file goes only when nobody works in the data directory; otherwise it is a guard.
+remove_stale_locks() {
+  local pid tries
+  for ((tries = 0; tries < 50; tries++)); do
+    data_in_use || break
+    sleep 0.1
   done
-  note "process $pid in $DATA/postmaster.pid is another program: the file is stale and goes"
-  as_cluster rm -f "$DATA/postmaster.pid"
+  ! data_in_use || return 0
+  rm -f "$(<"$RUN/socket")"/.s.PGSQL.*
+  pid=$(head -n 1 "$DATA/postmaster.pid" 2>/dev/null) || return 0
+  ! kill -0 "$pid" 2>/dev/null || rm -f "$DATA/postmaster.pid"
 }
 
 pg_start() {
   local tries
   for ((tries = 0; tries < 3; tries++)); do
     say "Starting the server on port $(<"$RUN/port")"
-    remove_stale_lock
+    remove_stale_locks
     : >"$RUN/start.log"
     as_cluster "$BIN/pg_ctl" start --pgdata "$DATA" --wait --silent >"$RUN/start.log" 2>&1 </dev/null 9>&- && return
     # Between the choice of a port and its use another program can take it.
     grep -q 'Address already in use' "$RUN/start.log" || break
     write_settings
   done
-  die "the server did not start" "$(tail -n 8 "$RUN/start.log")" "more may be in $RUN/log"
+  die "the server did not start" "$(cat "$RUN/start.log" "$RUN"/log/postgres-*.log 2>/dev/null | grep -E 'FATAL|ERROR|HINT|No space' | tail -n 4)" "the whole story is in $RUN/log and $RUN/start.log"
 }
 
 pg_reload() { as_cluster "$BIN/pg_ctl" reload --pgdata "$DATA" --silent; }

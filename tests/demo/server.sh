@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Makes DIR/pg, a relocated copy of the installed PostgreSQL, and DIR/pgrx, the cargo-pgrx home that knows it. Prints nothing when both are up to date.
-# usage: server.sh DIR
+# usage: server.sh DIR      (which exists)
 source "$(dirname "$0")/common.sh"
 
 dir=$1
@@ -17,7 +17,6 @@ stamp=$("$from" --version; stat -c '%n %Y' "$bin/postgres" "$lib" "$share/extens
 
 if [[ ! -e $dir/pg/stamp || $(<"$dir/pg/stamp") != "$stamp" ]]; then
   say "Copying the server from $prefix to $dir/pg"
-  reachable "$dir"
   need_room "$dir/" 200
   # New files rather than overwritten ones, so that a server running from the old copy keeps its own. The stamp comes
   # last: an interrupted copy is never taken for a server.

@@ -5,11 +5,7 @@ source "$(dirname "$0")/common.sh"
 
 PROFILE=${PROFILE:-dev}
 "$DEMO/setup.sh" test
-reachable "$TEST"
-"$DEMO/server.sh" "$TEST"
-PG_COPY=$(readlink -f "$TEST/pg_config")
-BIN=$(dirname "$PG_COPY")
-export PGRX_HOME=$TEST/pgrx
+prepare_tests
 find_pgrx
 cd "$ROOT"
 
@@ -41,21 +37,15 @@ loom_models() { RUSTFLAGS='--cfg loom' CARGO_TARGET_DIR=$TARGET/loom cargo test 
 in_database() {
   local data=$TEST/data as=()
   rm -rf "$data"
-  as_cluster_dir "$data"
+  cluster_dir "$data"
   ! is_root || as=(--runas "$(cluster_user)")
   "${PGRX[@]}" test "pg$PG_MAJOR" -p vyx --profile "$PROFILE" --pgdata "$data" "${as[@]}"
 }
 
 end_to_end() {
   "$DEMO/install.sh" "$PG_COPY" "$PROFILE" private
-  as_cluster_dir "$TEST/e2e"
+  cluster_dir "$TEST/e2e"
   VYX_PG_CONFIG=$PG_COPY VYX_BIN=$BIN VYX_RUN=$TEST/e2e cargo test --profile "$PROFILE" -p vyx-tests
-}
-
-# An empty directory that belongs to the user whom the servers run as.
-as_cluster_dir() {
-  mkdir -p "$1"
-  ! is_root || chown "$(cluster_user)" "$1"
 }
 
 step 'check: format, clippy, shellcheck' "$DEMO/check.sh"

@@ -15,7 +15,9 @@ ask() { psql -Xq "$@" 2>&1 || true; }
 # The whole screen, each line cut to the terminal's width and the rest of the old picture wiped.
 draw() {
   local rows columns
-  read -r rows columns < <(stty size 2>/dev/null || echo 24 80)
+  read -r rows columns < <(stty size 2>/dev/null || echo 0 0)
+  # A terminal that does not tell its size reports zeros.
+  ((rows > 0 && columns > 0)) || { rows=24 columns=80; }
   printf '\033[H'
   head -n "$((rows - 1))" <<<"$1" | while IFS= read -r line; do printf '%s\033[K\n' "${line:0:columns}"; done
   printf '\033[J'
