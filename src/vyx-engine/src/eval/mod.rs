@@ -35,3 +35,6 @@ mod value;
 pub use outcome::{NotReady, Outcome, Outcomes, Tally, Value};
 pub use run::{Engine, WrongInterval};
 pub use series::Series;
+
+#[cfg(test)]
+mod tests;

@@ -106,13 +106,18 @@ impl<'a> Outcomes<'a> {
         outcome(lane.state_before, missing, self.engine.before[linked.fire as usize][slot])
     }
 
-    /// Metadata: each field's key with its value at the candle.
+    /// Metadata: each field's key with its value at the candle; `HistoryMissing` where nothing can be said of it.
     pub fn fields(&self, program: usize, symbol: usize) -> impl Iterator<Item = (&'a str, Value)> + use<'a> {
         let (linked, slot) = (self.linked(program), self.slots[symbol]);
         let engine = self.engine;
+        let known = !matches!(self.now(program, symbol), Outcome::Absent | Outcome::NotReady(NotReady::HistoryMissing));
+        let unknown =
+            matches!(self.now(program, symbol), Outcome::Absent | Outcome::NotReady(NotReady::HistoryMissing));
         let keys = linked.program.program().fields.iter().map(|(key, _)| key.as_str());
-        keys.zip(&linked.fields)
-            .map(move |(key, (node, kind))| (key, engine.value(*kind, engine.clocks[0].columns[*node as usize][slot])))
+        keys.zip(&linked.fields).map(move |(key, (node, kind))| {
+            let value = engine.clocks[0].columns[*node as usize][slot];
+            (key, if unknown { Value::NotReady(NotReady::HistoryMissing) } else { engine.value(*kind, value) })
+        })
     }
 
     fn linked(&self, program: usize) -> &'a Linked {

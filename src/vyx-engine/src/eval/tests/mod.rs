@@ -1,0 +1,7 @@
+//! Every way to a value gives the same bits, and they are those of a slow, obvious evaluator.
+
+mod history;
+mod market;
+mod programs;
+mod reference;
+mod truth;
