@@ -1,1 +1,91 @@
-//! stub
+//! Script text to [`Program`](vyx_engine::Program), or to errors that explain.
+//!
+//! A script is walked once, when it is saved, on symbols instead of numbers: `close` is a node of an expression graph, so
+//! is `rsi(close, 14) < 30`, and the graph of the result is the program. Rhai gives the grammar and the parser; the
+//! walk is our own, so that every operator, every error and every limit is ours.
+//!
+//! ```text
+//! text ─ parse ─▶ syntax tree ─ trace ─▶ graph ─ result ─▶ program
+//!           │                     │  operators, calls, names      │
+//!           └─────────────────────┴── problems ◀─────────────────┘
+//! ```
+//!
+//! The program `vyx-compiler` serves [`compile`] over a pipe, confined: see `main.rs` and `confine.rs`.
+
+#![deny(unsafe_code)]
+
+mod calls;
+mod graph;
+mod habits;
+mod names;
+mod operators;
+mod parse;
+mod problem;
+mod result;
+mod trace;
+mod value;
+mod warnings;
+
+use problem::Problems;
+use rhai::Position;
+use trace::Tracer;
+use vyx_core::Interval;
+use vyx_engine::Checked;
+use vyx_engine::wire::{Compiled, Request, Response, Timeframe, build};
+
+/// Compiles one script.
+///
+/// Never panics, whatever the text; takes at most some ten milliseconds, since every limit is a size.
+pub fn compile(request: &Request) -> Response {
+    if request.build != build() {
+        let message = format!("this compiler is not of build {}: restart the server", request.build);
+        return Response::Failed { build: build(), message };
+    }
+    let failed =
+        |error: vyx_core::interval::UnknownInterval| Response::Failed { build: build(), message: error.to_string() };
+    let interval: Interval = match request.interval.parse() {
+        Ok(interval) => interval,
+        Err(error) => return failed(error),
+    };
+    let configured = match request.configured.iter().map(|name| name.parse()).collect() {
+        Ok(configured) => configured,
+        Err(error) => return failed(error),
+    };
+    let mut problems = Problems::new(&request.script);
+    let script = match parse::parse(&request.script) {
+        Ok(script) => script,
+        Err(error) => {
+            problems.error(error.at, error.message, error.hint);
+            return Response::Refused { problems: problems.into_sorted().0 };
+        }
+    };
+    let mut tracer = Tracer::new(interval, configured, problems);
+    let value = tracer.run(script);
+    let Tracer { mut graph, mut problems, .. } = tracer;
+    let program = result::program(&mut graph, &mut problems, request.mode, interval, &value);
+    // The engine's own check has the last word: what it refuses could not be stored.
+    let checked = program.and_then(|program| match program.validate() {
+        Ok(checked) => Some(checked),
+        Err(error) => {
+            problems.error(Position::NONE, format!("the rule is too large: {error}"), None);
+            None
+        }
+    });
+    match (checked, problems.into_sorted()) {
+        (Some(checked), (errors, warnings)) if errors.is_empty() => {
+            let timeframes = timeframes(&checked);
+            Response::Compiled(Compiled { program: checked.program().clone(), timeframes, warnings })
+        }
+        (_, (errors, _)) => Response::Refused { problems: errors },
+    }
+}
+
+fn timeframes(checked: &Checked) -> Vec<Timeframe> {
+    let clocks = checked.program().clocks.iter().zip(checked.warm_up());
+    let timeframes = clocks.map(|(clock, bars)| Timeframe {
+        symbol: clock.symbol.clone(),
+        interval: clock.interval.clone(),
+        bars: u32::try_from(bars).unwrap_or(u32::MAX),
+    });
+    timeframes.collect()
+}
