@@ -15,6 +15,7 @@
 #![deny(unsafe_code)]
 
 mod calls;
+pub mod confine;
 mod graph;
 mod habits;
 mod names;

@@ -4,11 +4,15 @@ use std::io::{self, BufRead, Read, Write};
 use std::process::ExitCode;
 use vyx_engine::wire::{MAX_REQUEST_BYTES, Request, Response, build};
 
-/// Confines this process and serves its stdin.
-pub fn run(_parent: &str) -> ExitCode {
-    match answer_all(io::stdin().lock(), io::stdout().lock()) {
+/// Confines this process, whose parent must be `parent`, and serves its stdin.
+pub fn run(parent: &str) -> ExitCode {
+    let confined = parent.parse().map_err(io::Error::other).and_then(vyx_compiler::confine::confine);
+    match confined.and_then(|()| answer_all(io::stdin().lock(), io::stdout().lock())) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(_) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("vyx-compiler: {error}");
+            ExitCode::FAILURE
+        }
     }
 }
 
