@@ -40,13 +40,13 @@ fn run(settings: Settings, port_file: Option<&Path>) -> Result<(), String> {
         std::io::ErrorKind::AddrInUse => format!("port {port} of 127.0.0.1 is in use; choose another with --port"),
         _ => error.to_string(),
     })?;
-    let time = DateTime::from_timestamp_millis(simulator.market_time()).unwrap_or_default();
-    let time = time.to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
-    println!("vyx-sim listening on {}, market time {time}, speed {speed}", simulator.address());
     if let Some(path) = port_file {
         let text = format!("{}\n", simulator.address().port());
         replace_file(path, &text).map_err(|error| format!("{}: {error}", path.display()))?;
     }
+    let time = DateTime::from_timestamp_millis(simulator.market_time()).unwrap_or_default();
+    let time = time.to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
+    println!("vyx-sim listening on {}, market time {time}, speed {speed}", simulator.address());
     runtime.block_on(async {
         tokio::select! {
             _ = term.recv() => {}

@@ -44,8 +44,10 @@ impl Simulator {
         let saved = clock_file.as_ref().map(ClockFile::read).transpose()?.flatten();
         let start = saved.or(settings.start).unwrap_or_else(wall_millis);
         let market = market(&settings).map_err(invalid)?;
+        // Without tokio, so that a caller may itself be in a runtime.
+        let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, settings.port))?;
+        listener.set_nonblocking(true)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let listener = runtime.block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, settings.port)))?;
         let address = listener.local_addr()?;
         let exchange = Arc::new(Exchange::new(market, Clock::new(start, settings.speed), settings));
         let (stop, stopped) = oneshot::channel();
@@ -119,12 +121,13 @@ impl Drop for Simulator {
 /// Runs until the handle lets go.
 async fn run(
     exchange: Arc<Exchange>,
-    listener: TcpListener,
+    listener: std::net::TcpListener,
     clock_file: Option<ClockFile>,
     stopped: oneshot::Receiver<()>,
 ) -> io::Result<()> {
     let save = |exchange: &Exchange| clock_file.as_ref().map_or(Ok(()), |file| file.write(exchange.clock.now()));
     save(&exchange)?;
+    let listener = TcpListener::from_std(listener)?;
     let saving = async {
         loop {
             tokio::time::sleep(SAVE_EVERY).await;

@@ -75,10 +75,10 @@ impl Symbol {
     pub const FEWEST_TRADES: u64 = 20;
 
     /// A symbol of the usual kind. `price` is in whole units of the quote asset; tick and step follow from it as on
-    /// the exchange: four to six significant digits, and lots worth about a cent or a whole coin.
+    /// the exchange: five to six significant digits but no coarser than a cent, and lots worth ten cents at least.
     pub fn new(base: &str, quote: &str, price: f64, volatility: f64, trades_a_day: u64) -> Symbol {
         let mut tick = 1;
-        while (tick as f64) * 100_000.0 < price * UNIT as f64 {
+        while tick < UNIT / 100 && (tick as f64) * 100_000.0 < price * UNIT as f64 {
             tick *= 10;
         }
         let mut step = 1_000;

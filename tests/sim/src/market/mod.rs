@@ -5,6 +5,8 @@ mod csv;
 mod kline;
 mod node;
 mod seeded;
+#[cfg(test)]
+mod tests;
 
 pub use csv::Csv;
 pub use kline::{Kline, Ticker, decimal};

@@ -74,9 +74,8 @@ impl std::error::Error for ConnectionRefused {}
 impl Wish {
     /// `None` for a path that is no stream endpoint, and for an empty list of streams.
     fn parse(path: &str, query: &str) -> Option<Wish> {
-        let names = |list: &str| -> Vec<String> {
-            list.split('/').filter(|name| !name.is_empty()).map(decoded).collect()
-        };
+        let names =
+            |list: &str| -> Vec<String> { list.split('/').filter(|name| !name.is_empty()).map(decoded).collect() };
         let mut wish = Wish { combined: false, unit: TimeUnit::Millisecond, streams: Vec::new() };
         if path == "/stream" {
             wish.combined = true;

@@ -1,0 +1,210 @@
+//! Each fault does what its row says, and nothing else changes.
+
+use crate::harness::{Client, fault, get, post, rows, simulator, truth_of};
+use serde_json::{Value, json};
+use std::time::Duration;
+use tokio_tungstenite::tungstenite::Error;
+use vyx_sim::{Kind, MALFORMED, Simulator};
+
+const STREAM: &str = "btcusdt@kline_1m";
+
+async fn subscribed(simulator: &Simulator) -> Client {
+    let mut client = Client::connect(simulator, &format!("/stream?streams={STREAM}")).await;
+    client.event(STREAM).await;
+    client
+}
+
+#[tokio::test]
+async fn drop_ends_connections_without_a_close_frame() {
+    let simulator = simulator(60.0);
+    for reset in [false, true] {
+        let mut clients = [subscribed(&simulator).await, subscribed(&simulator).await];
+        simulator.inject(fault(Kind::Drop, |fault| fault.reset = Some(reset))).unwrap();
+        for client in &mut clients {
+            assert_eq!(client.end().await, None);
+        }
+    }
+    subscribed(&simulator).await;
+}
+
+#[tokio::test]
+async fn stall_silences_a_connection_for_its_time_and_keeps_it() {
+    let simulator = simulator(60.0);
+    let mut client = subscribed(&simulator).await;
+    let id = simulator.state().connections[0].id;
+    let mut other = subscribed(&simulator).await;
+    let stall = |fault: &mut vyx_sim::Fault| (fault.connection, fault.for_ms) = (Some(id), Some(1_500));
+    simulator.inject(fault(Kind::Stall, stall)).unwrap();
+    // What was under way when the stall began.
+    while !client.is_silent_for(Duration::from_millis(300)).await {}
+    assert!(client.is_silent_for(Duration::from_millis(500)).await);
+    other.event(STREAM).await;
+    let event = client.event(STREAM).await;
+    assert_eq!(event["k"], truth_of(&simulator, &event), "it goes on with the present");
+    assert!(simulator.state().withheld > 0);
+}
+
+#[tokio::test]
+async fn repeat_sends_every_event_twice() {
+    let simulator = simulator(60.0);
+    let mut client = subscribed(&simulator).await;
+    simulator.inject(fault(Kind::Repeat, |fault| fault.count = Some(4))).unwrap();
+    let mut texts = Vec::new();
+    while texts.len() < 20 {
+        texts.push(client.text().await);
+    }
+    let repeated = texts.windows(2).filter(|pair| pair[0] == pair[1]).count();
+    assert_eq!(repeated, 4);
+    assert!(simulator.state().faults.is_empty(), "its count is used up");
+}
+
+#[tokio::test]
+async fn reorder_swaps_neighbours_of_a_stream() {
+    let simulator = simulator(60.0);
+    let mut client = subscribed(&simulator).await;
+    simulator.inject(fault(Kind::Reorder, |fault| fault.count = Some(3))).unwrap();
+    let mut times = Vec::new();
+    while times.len() < 20 {
+        times.push(client.event(STREAM).await["E"].as_i64().unwrap());
+    }
+    assert_eq!(times.windows(2).filter(|pair| pair[0] > pair[1]).count(), 3);
+    let mut sorted = times.clone();
+    sorted.sort_unstable();
+    sorted.dedup();
+    assert_eq!(sorted.len(), times.len(), "nothing is lost or doubled");
+}
+
+#[tokio::test]
+async fn delay_sends_events_later() {
+    let simulator = simulator(60.0);
+    let mut client = subscribed(&simulator).await;
+    let delay = |fault: &mut vyx_sim::Fault| fault.by_ms = Some(600);
+    simulator.inject(fault(Kind::Delay, delay)).unwrap();
+    while !client.is_silent_for(Duration::from_millis(300)).await {}
+    for _ in 0..3 {
+        let event = client.event(STREAM).await;
+        let late = simulator.market_time() - event["E"].as_i64().unwrap();
+        assert!(late >= 600 * 60, "{late} ms of market time");
+        assert_eq!(event["k"], truth_of(&simulator, &event));
+    }
+}
+
+#[tokio::test]
+async fn malformed_frames_come_between_good_ones() {
+    let simulator = simulator(60.0);
+    let mut client = subscribed(&simulator).await;
+    simulator.inject(fault(Kind::Malformed, |_| {})).unwrap();
+    let mut bad = Vec::new();
+    while bad.len() < MALFORMED.len() {
+        let text = client.text().await;
+        if MALFORMED.contains(&text.as_str()) {
+            bad.push(text);
+        }
+    }
+    assert_eq!(bad, MALFORMED);
+    simulator.inject(fault(Kind::Malformed, |fault| fault.frames = Some(vec!["moo".to_owned()]))).unwrap();
+    while client.text().await != "moo" {}
+    client.event(STREAM).await;
+}
+
+#[tokio::test]
+async fn a_missing_close_is_in_history_all_the_same() {
+    let simulator = simulator(60.0);
+    let mut client = subscribed(&simulator).await;
+    let next_close = async |client: &mut Client| loop {
+        let event = client.event(STREAM).await;
+        if event["k"]["x"] == true {
+            return event["k"]["t"].as_i64().unwrap();
+        }
+    };
+    let before = next_close(&mut client).await;
+    let one = |fault: &mut vyx_sim::Fault| {
+        (fault.symbol, fault.interval, fault.count) = (Some("BTCUSDT".into()), Some("1m".into()), Some(1));
+    };
+    simulator.inject(fault(Kind::MissingClose, one)).unwrap();
+    let after = next_close(&mut client).await;
+    assert_eq!(after - before, 120_000);
+    let missed = before + 60_000;
+    assert_eq!(rows(&simulator, &format!("symbol=BTCUSDT&interval=1m&startTime={missed}&endTime={missed}")).len(), 1);
+    assert_eq!(simulator.state().withheld, 1);
+}
+
+#[test]
+fn rest_is_refused_with_the_status_asked_for() {
+    let simulator = simulator(1.0);
+    for (status, code) in [(429, Some(-1003)), (418, Some(-1003)), (403, None), (451, Some(0)), (500, None)] {
+        let refuse =
+            json!({"kind": "refuse_rest", "status": status, "retry_after_s": 7, "path": "/api/v3/klines", "count": 2});
+        assert_eq!(post(&simulator, "/control/fault", refuse).status, 200);
+        for _ in 0..2 {
+            let answer = get(&simulator, "/api/v3/klines?symbol=BTCUSDT&interval=1m&limit=1");
+            assert_eq!((answer.status, answer.headers["retry-after"].as_str()), (status, "7"));
+            if let Some(code) = code {
+                assert_eq!(answer.json()["code"], code);
+            }
+            assert_eq!(get(&simulator, "/api/v3/time").status, 200, "other paths answer");
+        }
+        rows(&simulator, "symbol=BTCUSDT&interval=1m&limit=1");
+    }
+}
+
+#[tokio::test]
+async fn connections_are_refused_with_a_status_or_closed() {
+    let simulator = simulator(1.0);
+    simulator
+        .inject(fault(Kind::RefuseConnections, |fault| (fault.status, fault.count) = (Some(451), Some(1))))
+        .unwrap();
+    match Client::try_connect(&simulator, "/stream").await {
+        Err(Error::Http(response)) => assert_eq!(response.status(), 451),
+        _ => panic!("was not refused"),
+    }
+    simulator.inject(fault(Kind::RefuseConnections, |fault| fault.count = Some(1))).unwrap();
+    assert!(!matches!(Client::try_connect(&simulator, "/stream").await, Ok(_) | Err(Error::Http(_))));
+    Client::connect(&simulator, "/stream").await;
+}
+
+#[tokio::test]
+async fn a_shutdown_is_announced_to_all_and_then_happens() {
+    let simulator = simulator(1.0);
+    let mut combined = Client::connect(&simulator, "/stream").await;
+    let mut raw = Client::connect(&simulator, "/ws").await;
+    assert_eq!(post(&simulator, "/control/fault", json!({"kind": "server_shutdown", "by_ms": 400})).status, 200);
+    assert_eq!(combined.event("!serverShutdown").await["e"], "serverShutdown");
+    assert_eq!(raw.json().await["e"], "serverShutdown");
+    let mut replacement = Client::connect(&simulator, "/stream").await;
+    assert!(combined.end().await.is_some() && raw.end().await.is_some());
+    assert!(replacement.reply(json!({"method": "LIST_SUBSCRIPTIONS", "id": 1})).await["result"].is_array());
+}
+
+#[test]
+fn a_hole_takes_klines_out_of_history() {
+    let simulator = simulator(1.0);
+    let times = |rows: Vec<Value>| -> Vec<i64> { rows.iter().map(|row| row[0].as_i64().unwrap()).collect() };
+    let all = times(rows(&simulator, "symbol=BTCUSDT&interval=1m&limit=10"));
+    let hole = json!({"kind": "hole", "symbol": "BTCUSDT", "interval": "1m", "from": all[3], "to": all[5]});
+    let id = post(&simulator, "/control/fault", hole).json()["id"].clone();
+    let query = format!("symbol=BTCUSDT&interval=1m&startTime={}&endTime={}", all[0], all[9]);
+    assert_eq!(times(rows(&simulator, &query)), [&all[..3], &all[6..]].concat());
+    assert_eq!(post(&simulator, "/control/clear", json!({"id": id})).json(), json!({"cleared": 1}));
+    assert_eq!(times(rows(&simulator, &query)), all);
+}
+
+#[tokio::test]
+async fn the_control_endpoint_tells_and_refuses() {
+    let simulator = simulator(60.0);
+    let _client = subscribed(&simulator).await;
+    post(&simulator, "/control/fault", json!({"kind": "repeat", "symbol": "ETHUSDT"}));
+    let state = get(&simulator, "/control/state").json();
+    assert_eq!((&state["streams"], &state["connections"][0]["streams"]), (&json!(1), &json!(1)));
+    assert!(state["frames_sent"].as_u64().unwrap() >= 1);
+    assert!(state["market_time"].as_i64().unwrap() > crate::harness::START);
+    assert_eq!(state["faults"][0]["fault"], json!({"kind": "repeat", "symbol": "ETHUSDT"}));
+    assert_eq!(post(&simulator, "/control/clear", json!({})).json(), json!({"cleared": 1}));
+    for wrong in [json!({"kind": "explode"}), json!({"kind": "delay"}), json!({"kind": "drop", "status": 500})] {
+        let answer = post(&simulator, "/control/fault", wrong);
+        assert_eq!(answer.status, 400);
+        assert!(answer.json()["error"].is_string());
+    }
+    assert_eq!(get(&simulator, "/control/nothing").status, 404);
+    assert_eq!(get(&simulator, "/control/kinds").json().as_array().unwrap().len(), 11);
+}

@@ -1,0 +1,8 @@
+//! The simulator as a client meets it: real sockets on loopback, parsed with nothing but serde_json.
+
+mod faults;
+mod harness;
+mod history;
+mod process;
+mod sessions;
+mod streams;
