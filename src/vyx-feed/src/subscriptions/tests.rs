@@ -90,7 +90,7 @@ fn a_bad_name_is_found_and_parked_and_costs_no_other() {
             }
         }
     }
-    assert_eq!(refused, [bad.clone()]);
+    assert_eq!(refused, std::slice::from_ref(&bad));
     assert_eq!(subscriptions.acknowledged(), 8);
     subscriptions.want(&names(0..9), now);
     assert!(drain(&mut subscriptions, now).is_empty(), "asked again at once");

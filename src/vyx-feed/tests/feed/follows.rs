@@ -1,0 +1,106 @@
+//! What reaches the sink: every kline, closed, with the exchange's numbers; gaps filled, beginnings and holes known.
+
+use crate::exchange::{Command, Did};
+use crate::{play, symbol};
+use std::time::Duration;
+use tokio::time::sleep;
+use vyx_core::{Interval, Millis};
+use vyx_feed::Event;
+
+const SIX: [Interval; 6] = [Interval::M1, Interval::M5, Interval::M15, Interval::H1, Interval::H4, Interval::D1];
+
+#[test]
+fn history_and_streams_join_without_a_gap() {
+    play(&["BTCUSDT", "ETHUSDT", "NEWUSDT", "HOLEUSDT"], &SIX, 60, async |stage| {
+        stage.until_complete().await;
+        sleep(Duration::from_secs(3)).await;
+        stage.until_complete().await;
+        let (new, btc) = (symbol("NEWUSDT"), symbol("BTCUSDT"));
+        for interval in SIX {
+            assert_eq!(stage.memory.begins(&new, interval), Some(stage.exchange.first("NEWUSDT", interval)));
+            assert_eq!(stage.memory.begins(&btc, interval), None, "more history than was wanted");
+        }
+        assert_eq!(stage.memory.hasty_answers.get(), 0);
+        assert_eq!(
+            stage.memory.count(|e| matches!(e, Event::BadFrame | Event::UnknownFrame | Event::RequestFailed)),
+            0
+        );
+    });
+}
+
+#[test]
+fn twenty_symbols_at_a_minute_a_second_keep_up() {
+    let names: Vec<String> = (0..20).map(|i| format!("S{i:02}USDT")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    play(&names, &SIX, 60, async |stage| {
+        stage
+            .until("all series are complete", |s| {
+                s.memory.events().contains(&Event::Progress { done: 120, total: 120 })
+            })
+            .await;
+        let requests = stage.exchange.moments(|did| matches!(did, Did::Requested(_))).len();
+        sleep(Duration::from_secs(5)).await;
+        stage.until_complete().await;
+        // Five minutes of the market came by stream alone; a look at everything may fall into them.
+        let later = stage.exchange.moments(|did| matches!(did, Did::Requested(_))).len() - requests;
+        assert!(later < 30, "{later} requests while the streams were whole");
+    });
+}
+
+#[test]
+fn what_closed_during_an_outage_is_refilled() {
+    play(&["BTCUSDT"], &[Interval::M1, Interval::M5], 60, async |stage| {
+        stage.until_complete().await;
+        stage.exchange.faults().handshake.replace(Some("HTTP/1.1 503 Service Unavailable\r\n\r\n".to_owned()));
+        stage.exchange.command(Command::Cut);
+        sleep(Duration::from_secs(3)).await;
+        stage.exchange.faults().handshake.replace(None);
+        stage.until_complete().await;
+        let minute = Interval::M1.last_closed(stage.exchange.market_time() - Millis::MINUTE);
+        assert!(stage.memory.kline(&symbol("BTCUSDT"), Interval::M1, minute).is_some_and(|k| k.closed));
+    });
+}
+
+#[test]
+fn a_close_that_never_came_is_asked_for_two_seconds_later() {
+    play(&["BTCUSDT"], &[Interval::M1], 60, async |stage| {
+        stage.until_complete().await;
+        stage.exchange.faults().no_closes.set(true);
+        let from = Interval::M1.ordinal(stage.exchange.market_time());
+        let btc = symbol("BTCUSDT");
+        // Well below the 30 s after which everything is looked at anyway.
+        let start = tokio::time::Instant::now();
+        let repaired = |ordinal| stage.memory.kline(&btc, Interval::M1, ordinal).is_some_and(|k| k.closed);
+        stage.until("three missed closes are repaired", |_| (from..from + 3).all(repaired)).await;
+        assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+        assert_eq!(stage.memory.hasty_answers.get(), 0);
+    });
+}
+
+#[test]
+fn tickers_are_seeded_and_then_streamed() {
+    play(&["BTCUSDT", "QUIETUSDT"], &[Interval::M1], 1, async |stage| {
+        let price = |name| stage.memory.ticker(&symbol(name)).map(|t| t.last_price);
+        stage.until("the stream's ticker has arrived", |_| price("BTCUSDT") == Some(3.5)).await;
+        stage.until("the seed has arrived", |_| price("QUIETUSDT") == Some(2.5)).await;
+        assert_eq!(price("ELSEBTC"), None, "nobody follows it");
+    });
+}
+
+#[test]
+fn a_changed_list_of_symbols_moves_only_the_difference() {
+    play(&["BTCUSDT", "ETHUSDT"], &[Interval::M1], 60, async |stage| {
+        stage.until_complete().await;
+        stage.exchange.list("币安人生USDT");
+        stage.exchange.delist("ETHUSDT");
+        stage.change(|s| s.intervals = vec![Interval::M1, Interval::M5]);
+        stage.until_complete().await;
+        assert_eq!(stage.exchange.connections(), 1, "nothing was reconnected");
+        let mut control = stage.exchange.did().into_iter().filter_map(|(_, did)| match did {
+            Did::Control(_, text) => Some(text),
+            _ => None,
+        });
+        let left = control.find(|text| text.contains("UNSUBSCRIBE")).expect("ETHUSDT was left");
+        assert!(left.contains("ethusdt@kline_1m") && !left.contains("btcusdt"), "{left}");
+    });
+}

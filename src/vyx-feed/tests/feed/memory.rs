@@ -1,0 +1,157 @@
+//! The simplest owner: keeps everything in maps.
+
+use crate::exchange::Exchange;
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::RangeInclusive;
+use vyx_core::kline::{Merge, merge};
+use vyx_core::{Interval, Kline, Millis, Symbol, SymbolInfo, Ticker};
+use vyx_feed::{Event, Level, Sink};
+
+/// Klines wanted of every series: two pages and a bit.
+pub const DEPTH: i64 = 2_048;
+
+#[derive(Default)]
+struct Held {
+    klines: BTreeMap<i64, Kline>,
+    absent: BTreeSet<i64>,
+    begins: Option<i64>,
+}
+
+#[derive(Default)]
+pub struct Memory {
+    followed: RefCell<Vec<Symbol>>,
+    series: RefCell<HashMap<(Symbol, Interval), Held>>,
+    tickers: RefCell<HashMap<Symbol, Ticker>>,
+    market_time: Cell<Option<Millis>>,
+    events: RefCell<Vec<Event>>,
+    lines: RefCell<Vec<(Level, String)>>,
+    /// Answers about klines that closed less than 2 s of market time before.
+    pub hasty_answers: Cell<usize>,
+}
+
+impl Memory {
+    pub fn followed(&self) -> Vec<Symbol> {
+        self.followed.borrow().clone()
+    }
+
+    pub fn ticker(&self, symbol: &Symbol) -> Option<Ticker> {
+        self.tickers.borrow().get(symbol).copied()
+    }
+
+    pub fn begins(&self, symbol: &Symbol, interval: Interval) -> Option<i64> {
+        self.series.borrow().get(&(*symbol, interval)).and_then(|held| held.begins)
+    }
+
+    pub fn kline(&self, symbol: &Symbol, interval: Interval, ordinal: i64) -> Option<Kline> {
+        self.series.borrow().get(&(*symbol, interval))?.klines.get(&ordinal).copied()
+    }
+
+    pub fn count(&self, event: impl Fn(&Event) -> bool) -> usize {
+        self.events.borrow().iter().filter(|e| event(e)).count()
+    }
+
+    pub fn events(&self) -> Vec<Event> {
+        self.events.borrow().clone()
+    }
+
+    pub fn lines(&self) -> Vec<(Level, String)> {
+        self.lines.borrow().clone()
+    }
+
+    pub fn said(&self, words: &str) -> bool {
+        self.lines.borrow().iter().any(|(_, line)| line.contains(words))
+    }
+
+    /// Every kline that the exchange has closed a while ago is held as the exchange has it, down to [`DEPTH`], and no other.
+    pub fn holds_everything(&self, symbol: &Symbol, interval: Interval, exchange: &Exchange) -> bool {
+        let series = self.series.borrow();
+        let Some(held) = series.get(&(*symbol, interval)) else { return false };
+        let newest = interval.last_closed(exchange.market_time() - Millis(10_000));
+        (newest - DEPTH + 100..=newest).all(|ordinal| {
+            match (held.klines.get(&ordinal), exchange.truth(symbol.as_str(), interval, ordinal)) {
+                (Some(kline), Some(truth)) if kline.closed => {
+                    assert!(same(kline, &truth), "{symbol} {interval} {ordinal}: {kline:?} is not {truth:?}");
+                    true
+                }
+                (Some(kline), None) => panic!("{symbol} {interval} {ordinal}: {kline:?} does not exist"),
+                (None, None) => true,
+                _ => false,
+            }
+        })
+    }
+}
+
+fn same(a: &Kline, b: &Kline) -> bool {
+    Kline { provenance: b.provenance, ..*a } == *b
+}
+
+impl Sink for Memory {
+    fn universe(&self, listed: &[SymbolInfo]) -> Vec<Symbol> {
+        *self.followed.borrow_mut() = listed.iter().map(|info| info.symbol).collect();
+        self.followed()
+    }
+
+    fn kline(&self, symbol: &Symbol, interval: Interval, kline: &Kline) {
+        let mut series = self.series.borrow_mut();
+        let klines = &mut series.entry((*symbol, interval)).or_default().klines;
+        let ordinal = interval.ordinal(kline.open_time);
+        if merge(klines.get(&ordinal), kline).accepted() {
+            klines.insert(ordinal, *kline);
+        }
+    }
+
+    fn ticker(&self, symbol: &Symbol, ticker: &Ticker) {
+        let mut tickers = self.tickers.borrow_mut();
+        if tickers.get(symbol).is_none_or(|old| old.event_time <= ticker.event_time) {
+            tickers.insert(*symbol, *ticker);
+        }
+    }
+
+    fn history(&self, symbol: &Symbol, interval: Interval, from: i64, through: i64, klines: &[Kline]) {
+        if interval.close_time(through) + Millis(2_000) > self.market_time.get().expect("time comes first") {
+            self.hasty_answers.set(self.hasty_answers.get() + 1);
+        }
+        let mut series = self.series.borrow_mut();
+        let held = series.entry((*symbol, interval)).or_default();
+        held.absent.extend(from..=through);
+        for kline in klines {
+            let ordinal = interval.ordinal(kline.open_time);
+            assert!((from..=through).contains(&ordinal) && kline.closed);
+            held.absent.remove(&ordinal);
+            if merge(held.klines.get(&ordinal), kline) != Merge::Stale {
+                held.klines.insert(ordinal, *kline);
+            }
+        }
+    }
+
+    fn begins(&self, symbol: &Symbol, interval: Interval, ordinal: i64) {
+        self.series.borrow_mut().entry((*symbol, interval)).or_default().begins = Some(ordinal);
+    }
+
+    fn missing(&self, symbol: &Symbol, interval: Interval, settled: Millis) -> Option<RangeInclusive<i64>> {
+        let mut series = self.series.borrow_mut();
+        let held = series.entry((*symbol, interval)).or_default();
+        let newest = interval.last_closed(settled);
+        let oldest = (newest - DEPTH + 1).max(held.begins.unwrap_or(i64::MIN));
+        let lacks = |ordinal: &i64| {
+            !held.absent.contains(ordinal) && held.klines.get(ordinal).is_none_or(|kline| !kline.closed)
+        };
+        let end = (oldest..=newest).rev().find(lacks)?;
+        let start = (oldest..=end).rev().take_while(lacks).last()?;
+        Some(start..=end)
+    }
+
+    fn market_time(&self, at: Millis) {
+        assert!(self.market_time.get() < Some(at), "market time never goes back");
+        self.market_time.set(Some(at));
+    }
+
+    fn event(&self, event: Event) {
+        self.events.borrow_mut().push(event);
+    }
+
+    fn log(&self, level: Level, text: String) {
+        self.lines.borrow_mut().push((level, text));
+    }
+}
