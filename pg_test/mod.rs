@@ -3,7 +3,6 @@
 //! The server of `cargo pgrx test` has no exchange: its feed is pointed at a port where nobody listens, so the ring
 //! holds what a test writes into it.
 
-#[cfg(test)]
 mod market;
 
 /// Required by `cargo pgrx test`: nothing to prepare.
