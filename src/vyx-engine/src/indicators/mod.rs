@@ -37,3 +37,6 @@ fn whole(params: &[f64], index: usize) -> usize {
 fn period(params: &[f64], index: usize) -> i32 {
     params[index] as i32
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,92 @@
+//! Streamed values are those of TA-Lib's batch call, to the last bit and from the same candle on.
+
+use super::super::talib::CORE;
+use super::{Data, markets, stream};
+use ta_lib::MAType::SMA;
+use ta_lib::{OutRange, RetCode};
+
+/// Runs a batch call into `O` columns as long as the input, NaN before the first value.
+fn batch<const O: usize>(
+    length: usize,
+    call: impl FnOnce(usize, [&mut [f64]; O]) -> Result<OutRange, RetCode>,
+) -> Vec<Vec<f64>> {
+    let mut columns: [Vec<f64>; O] = std::array::from_fn(|_| vec![0.0; length]);
+    let range = call(length - 1, columns.each_mut().map(Vec::as_mut_slice)).unwrap();
+    let padded = |column: Vec<f64>| {
+        let mut padded = vec![f64::NAN; range.beg_idx];
+        padded.extend(&column[..range.count]);
+        padded
+    };
+    columns.into_iter().map(padded).collect()
+}
+
+#[track_caller]
+fn check(name: &str, params: &[f64], inputs: &[&[f64]], expected: &[Vec<f64>]) {
+    let streamed = stream(name, params, inputs);
+    for (output, (streamed, expected)) in streamed.iter().zip(expected).enumerate() {
+        assert_eq!(streamed.len(), expected.len());
+        for (i, (a, b)) in streamed.iter().zip(expected).enumerate() {
+            assert!(
+                a.to_bits() == b.to_bits() || (a.is_nan() && b.is_nan()),
+                "{name}{params:?}.{output} at {i}: {a}, {b}"
+            );
+        }
+    }
+}
+
+#[test]
+fn streams_equal_batch_calls() {
+    for Data { high: h, low: l, close: x, volume: v, .. } in &markets() {
+        let n = x.len();
+        for length in [1, 2, 14, 50, 200] {
+            let p = [f64::from(length)];
+            check("sma", &p, &[x], &batch(n, |end, [a]| CORE.sma(0, end, x, length, a)));
+            check("ema", &p, &[x], &batch(n, |end, [a]| CORE.ema(0, end, x, length, a)));
+            check("wma", &p, &[x], &batch(n, |end, [a]| CORE.wma(0, end, x, length, a)));
+            check("rma", &p, &[x], &batch(n, |end, [a]| CORE.rma(0, end, x, length, a)));
+            check("atr", &p, &[h, l, x], &batch(n, |end, [a]| CORE.atr(0, end, h, l, x, length, a)));
+        }
+        for length in [2, 14, 50, 200] {
+            let p = [f64::from(length)];
+            check("rsi", &p, &[x], &batch(n, |end, [a]| CORE.rsi(0, end, x, length, a)));
+            check("adx", &p, &[h, l, x], &batch(n, |end, [a]| CORE.adx(0, end, h, l, x, length, a)));
+            check("sum", &p, &[x], &batch(n, |end, [a]| CORE.sum(0, end, x, length, a)));
+            check("stdev", &p, &[x], &batch(n, |end, [a]| CORE.stddev(0, end, x, length, 1.0, a)));
+            check(
+                "bbands",
+                &[p[0], 2.5],
+                &[x],
+                &batch(n, |end, [a, b, c]| CORE.bbands(0, end, x, length, 2.5, 2.5, SMA, a, b, c)),
+            );
+            check("highest", &p, &[h], &batch(n, |end, [a]| CORE.max(0, end, h, length, a)));
+            check("lowest", &p, &[l], &batch(n, |end, [a]| CORE.min(0, end, l, length, a)));
+        }
+        check("macd", &[12.0, 26.0, 9.0], &[x], &batch(n, |end, [a, b, c]| CORE.macd(0, end, x, 12, 26, 9, a, b, c)));
+        check(
+            "stoch",
+            &[14.0, 3.0, 3.0],
+            &[h, l, x],
+            &batch(n, |end, [a, b]| CORE.stoch(0, end, h, l, x, 14, 3, SMA, 3, SMA, a, b)),
+        );
+        check("obv", &[], &[x, v], &batch(n, |end, [a]| CORE.obv(0, end, x, v, a)));
+        let dmi = stream("dmi", &[14.0], &[h, l, x]);
+        let plus = batch(n, |end, [a]| CORE.plus_di(0, end, h, l, x, 14, a));
+        let minus = batch(n, |end, [a]| CORE.minus_di(0, end, h, l, x, 14, a));
+        assert_eq!(dmi[0][27..], plus[0][27..]);
+        assert_eq!(dmi[1][27..], minus[0][27..]);
+        assert_eq!(dmi[2][27..], stream("adx", &[14.0], &[h, l, x])[0][27..]);
+    }
+}
+
+#[test]
+fn bollinger_bands_do_not_collapse_at_micro_prices() {
+    // A coin at 7e-6 with a tick of 1e-8; a fixed epsilon in the deviation would make the bands one line.
+    let close: Vec<f64> = (0..60).map(|i| 7e-6 + f64::from((i * 37) % 11 - 5) * 1e-8).collect();
+    let bands = stream("bbands", &[20.0, 2.0], &[&close]);
+    let last = &close[40..];
+    let mean = last.iter().sum::<f64>() / 20.0;
+    let deviation = (last.iter().map(|x| (x - mean) * (x - mean)).sum::<f64>() / 20.0).sqrt();
+    assert!((bands[0][59] - mean - 2.0 * deviation).abs() < 1e-9 * mean);
+    assert!((bands[3][59] - 4.0 * deviation / mean).abs() < 1e-6, "width {}", bands[3][59]);
+    assert!(bands[3][59] > 1e-2);
+}
