@@ -21,6 +21,8 @@
 mod directory;
 mod health;
 mod ledger;
+#[cfg(all(test, loom))]
+mod loom;
 mod reads;
 mod ring;
 mod seqlock;
