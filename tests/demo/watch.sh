@@ -12,14 +12,17 @@ export PGCONNECT_TIMEOUT=2
 
 ask() { psql -Xq "$@" 2>&1 || true; }
 
-# The whole screen, each line cut to the terminal's width and the rest of the old picture wiped.
+# The whole screen, as much as fits: each line cut to the terminal's width, the rest of the old picture wiped.
 draw() {
-  local rows columns
+  local rows columns picture line
   read -r rows columns < <(stty size 2>/dev/null || echo 0 0)
   # A terminal that does not tell its size reports zeros.
   ((rows > 0 && columns > 0)) || { rows=24 columns=80; }
+  # Besides the signals the picture has 17 lines.
+  picture=$(printf 'vyx: a live market inside Postgres (%s)\nconnect: %s     Ctrl-C stops\n\n' "$VYX_FEED" "$connect"
+    ask -v "signals=$((rows > 22 ? rows - 18 : 4))" -f "$DEMO/watch.sql")
   printf '\033[H'
-  head -n "$((rows - 1))" <<<"$1" | while IFS= read -r line; do printf '%s\033[K\n' "${line:0:columns}"; done
+  head -n "$((rows - 1))" <<<"$picture" | while IFS= read -r line; do printf '%s\033[K\n' "${line:0:columns}"; done
   printf '\033[J'
 }
 
@@ -28,7 +31,7 @@ on_a_terminal() {
   trap 'exit 0' INT TERM HUP
   printf '\033[?1049h\033[?25l\033[2J'
   while ((SECONDS < end)); do
-    draw "$(printf 'vyx: a live market inside Postgres (%s)\nconnect: %s     Ctrl-C stops\n\n' "$VYX_FEED" "$connect"; ask -f "$DEMO/watch.sql")"
+    draw
     sleep 1
   done
 }
