@@ -23,7 +23,7 @@ missing_packages() {
 install_packages() {
   local switch=/etc/postgresql-common/createcluster.d/vyx-no-cluster.conf
   say "Installing Debian packages that are missing: $*"
-  as_root apt-get update -qq
+  as_root apt-get update -qq || note "some package lists could not be read; going on with what is there"
   if [[ " $* " == *" postgresql-$PG_MAJOR "* ]]; then
     apt-cache show "postgresql-$PG_MAJOR" >/dev/null 2>&1 ||
       die "this distribution has no PostgreSQL $PG_MAJOR" "add the packages of https://apt.postgresql.org, or set PG_CONFIG to the pg_config of an installed one"
