@@ -33,11 +33,7 @@ fn twenty_symbols_at_a_minute_a_second_keep_up() {
     let names: Vec<String> = (0..20).map(|i| format!("S{i:02}USDT")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     play(&names, &SIX, 60, async |stage| {
-        stage
-            .until("all series are complete", |s| {
-                s.memory.events().contains(&Event::Progress { done: 120, total: 120 })
-            })
-            .await;
+        stage.until("all series are complete", |s| s.memory.progress() == (120, 120)).await;
         let requests = stage.exchange.moments(|did| matches!(did, Did::Requested(_))).len();
         sleep(Duration::from_secs(5)).await;
         stage.until_complete().await;

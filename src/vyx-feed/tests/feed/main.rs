@@ -1,11 +1,12 @@
 //! The feed over real sockets, against a small scripted exchange: what is asserted here is what the feed sends and when,
-//! and what reaches the sink. (Against the simulator, see `simulator.rs`.)
+//! and what reaches the sink. `simulator` then lets it meet the whole simulator, with faults, and asserts the truth alone.
 
 mod exchange;
 mod follows;
 mod links;
 mod memory;
 mod refusals;
+mod simulator;
 
 use exchange::Exchange;
 use memory::Memory;
@@ -43,12 +44,16 @@ impl Stage {
     fn is_complete(&self) -> bool {
         let settings = self.settings.borrow();
         self.memory.followed().len() == self.exchange.symbols().len()
-            && self.memory.followed().iter().all(|symbol| {
-                settings
-                    .intervals
-                    .iter()
-                    .all(|interval| self.memory.holds_everything(symbol, *interval, &self.exchange))
-            })
+            && self
+                .memory
+                .followed()
+                .iter()
+                .all(|symbol| settings.intervals.iter().all(|interval| self.holds_everything(symbol, *interval)))
+    }
+
+    fn holds_everything(&self, symbol: &Symbol, interval: Interval) -> bool {
+        let truth = |ordinal| self.exchange.truth(symbol.as_str(), interval, ordinal);
+        self.memory.holds_everything(symbol, interval, self.exchange.market_time(), truth)
     }
 
     fn change(&self, change: impl FnOnce(&mut Settings)) {

@@ -1,6 +1,5 @@
 //! The simplest owner: keeps everything in maps.
 
-use crate::exchange::Exchange;
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::RangeInclusive;
@@ -51,8 +50,13 @@ impl Memory {
         self.events.borrow().iter().filter(|e| event(e)).count()
     }
 
-    pub fn events(&self) -> Vec<Event> {
-        self.events.borrow().clone()
+    /// Series complete and followed, by the last word about it.
+    pub fn progress(&self) -> (usize, usize) {
+        let told = self.events.borrow().iter().rev().find_map(|event| match event {
+            Event::Progress { done, total } => Some((*done, *total)),
+            _ => None,
+        });
+        told.unwrap_or_default()
     }
 
     pub fn lines(&self) -> Vec<(Level, String)> {
@@ -63,21 +67,34 @@ impl Memory {
         self.lines.borrow().iter().any(|(_, line)| line.contains(words))
     }
 
-    /// Every kline that the exchange has closed a while ago is held as the exchange has it, down to [`DEPTH`], and no other.
-    pub fn holds_everything(&self, symbol: &Symbol, interval: Interval, exchange: &Exchange) -> bool {
+    /// Every kline of a series that `truth` knows and that closed a while before `now` is held with these numbers, down to
+    /// [`DEPTH`]; and none is held that does not exist.
+    pub fn holds_everything(
+        &self,
+        symbol: &Symbol,
+        interval: Interval,
+        now: Millis,
+        mut truth: impl FnMut(i64) -> Option<Kline>,
+    ) -> bool {
         let series = self.series.borrow();
         let Some(held) = series.get(&(*symbol, interval)) else { return false };
-        let newest = interval.last_closed(exchange.market_time() - Millis(10_000));
+        let newest = interval.last_closed(now - Millis(10_000));
+        // What was wanted at the start is wanted no more when market time has moved on: hence the slack.
         (newest - DEPTH + 100..=newest).all(|ordinal| {
-            match (held.klines.get(&ordinal), exchange.truth(symbol.as_str(), interval, ordinal)) {
-                (Some(kline), Some(truth)) if kline.closed => {
-                    assert!(same(kline, &truth), "{symbol} {interval} {ordinal}: {kline:?} is not {truth:?}");
-                    true
+            let kline = held.klines.get(&ordinal).filter(|kline| kline.closed);
+            if kline.is_none() && !held.absent.contains(&ordinal) && held.begins.is_none_or(|begins| ordinal >= begins)
+            {
+                return false;
+            }
+            match (kline, truth(ordinal)) {
+                (Some(kline), Some(truth)) => {
+                    assert!(same(kline, &truth), "{symbol} {interval} {ordinal}: {kline:?} is not {truth:?}")
                 }
                 (Some(kline), None) => panic!("{symbol} {interval} {ordinal}: {kline:?} does not exist"),
-                (None, None) => true,
-                _ => false,
+                (None, Some(truth)) => panic!("{symbol} {interval} {ordinal}: taken for absent, and it is {truth:?}"),
+                (None, None) => {}
             }
+            true
         })
     }
 }

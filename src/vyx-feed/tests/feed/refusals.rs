@@ -87,11 +87,7 @@ fn a_symbol_that_history_refuses_is_left_alone_and_the_others_are_not() {
         let of_klines = |did: &Did| matches!(did, Did::Requested(target) if target.contains("/klines?symbol=BTCUSDT"));
         stage.until("it is told", |s| s.memory.said("Invalid symbol")).await;
         let asked = stage.exchange.moments(of_klines).len();
-        stage
-            .until("the other is complete", |s| {
-                s.memory.holds_everything(&crate::symbol("ETHUSDT"), Interval::M1, &s.exchange)
-            })
-            .await;
+        stage.until("the other is complete", |s| s.holds_everything(&crate::symbol("ETHUSDT"), Interval::M1)).await;
         sleep(Duration::from_secs(2)).await;
         assert_eq!(stage.exchange.moments(of_klines).len(), asked);
     });
