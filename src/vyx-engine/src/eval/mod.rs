@@ -32,7 +32,7 @@ mod series;
 mod state;
 mod value;
 
-pub use outcome::{NotReady, Outcome, Outcomes, Tally, Value};
+pub use outcome::{NotReady, Outcome, Outcomes, Value};
 pub use run::{Engine, WrongInterval};
 pub use series::Series;
 

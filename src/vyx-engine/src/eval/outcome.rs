@@ -37,30 +37,6 @@ pub enum Value {
     NotReady(NotReady),
 }
 
-/// Pairs of program and symbol, counted by outcome.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Tally {
-    pub matched: usize,
-    pub not_matched: usize,
-    pub warming: usize,
-    pub undefined: usize,
-    pub history_missing: usize,
-    pub absent: usize,
-}
-
-impl Tally {
-    pub fn add(&mut self, outcome: Outcome) {
-        *match outcome {
-            Outcome::Match => &mut self.matched,
-            Outcome::NoMatch => &mut self.not_matched,
-            Outcome::NotReady(NotReady::Warming) => &mut self.warming,
-            Outcome::NotReady(NotReady::Undefined) => &mut self.undefined,
-            Outcome::NotReady(NotReady::HistoryMissing) => &mut self.history_missing,
-            Outcome::Absent => &mut self.absent,
-        } += 1;
-    }
-}
-
 /// The outcomes of one evaluation. Programs are numbered as they were given to [`Engine::set_programs`], symbols as they
 /// were given to [`Engine::evaluate`].
 pub struct Outcomes<'a> {
@@ -98,6 +74,16 @@ impl<'a> Outcomes<'a> {
         outcome(lane.state, missing, self.engine.clocks[0].columns[linked.fire as usize][slot])
     }
 
+    /// What a program says of the candle, symbol after symbol.
+    pub fn all(&self, program: usize) -> impl Iterator<Item = Outcome> + '_ {
+        let linked = self.linked(program);
+        let column = &self.engine.clocks[0].columns[linked.fire as usize];
+        self.slots.iter().map(|slot| {
+            let missing = linked.clocks.iter().any(|clock| self.engine.misses(*clock, *slot));
+            outcome(self.engine.lanes[*slot].state, missing, column[*slot])
+        })
+    }
+
     /// What it says of the candle before, by that candle's own history. `Absent` where the history has none.
     pub fn before(&self, program: usize, symbol: usize) -> Outcome {
         let (linked, slot) = (self.linked(program), self.slots[symbol]);
@@ -110,7 +96,6 @@ impl<'a> Outcomes<'a> {
     pub fn fields(&self, program: usize, symbol: usize) -> impl Iterator<Item = (&'a str, Value)> + use<'a> {
         let (linked, slot) = (self.linked(program), self.slots[symbol]);
         let engine = self.engine;
-        let known = !matches!(self.now(program, symbol), Outcome::Absent | Outcome::NotReady(NotReady::HistoryMissing));
         let unknown =
             matches!(self.now(program, symbol), Outcome::Absent | Outcome::NotReady(NotReady::HistoryMissing));
         let keys = linked.program.program().fields.iter().map(|(key, _)| key.as_str());

@@ -129,7 +129,7 @@ impl Engine {
                 let (old, nodes) = known[usize::from(clock)].as_ref()?;
                 Some((u16::try_from(*old).ok()?, nodes[node as usize]?))
             });
-            clocks[position].adopt(plan, &mut old_clocks[old], &nodes, &calls);
+            clocks[position].adopt(&mut old_clocks[old], &nodes, &calls);
             known[position] = Some((old, nodes));
         }
         self.clocks = clocks;

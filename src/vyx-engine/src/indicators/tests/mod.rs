@@ -1,6 +1,7 @@
 //! Each function against TA-Lib's batch call and against a definition written down once more.
 
 mod definitions;
+mod golden;
 mod talib;
 
 use crate::catalog::{self, Function, MAX_INPUTS, MAX_OUTPUTS};
@@ -18,18 +19,6 @@ pub(super) struct Data {
 }
 
 impl Data {
-    pub fn field(&self, field: Field) -> &[f64] {
-        match field {
-            Field::Time => &self.time,
-            Field::Open => &self.open,
-            Field::High => &self.high,
-            Field::Low => &self.low,
-            Field::Close => &self.close,
-            Field::Volume => &self.volume,
-            other => panic!("no {other:?} in the files"),
-        }
-    }
-
     fn scaled(mut self, factor: f64) -> Data {
         for column in [&mut self.open, &mut self.high, &mut self.low, &mut self.close] {
             column.iter_mut().for_each(|price| *price *= factor);
