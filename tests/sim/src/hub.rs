@@ -24,6 +24,8 @@ pub struct Connection {
     pub unit: TimeUnit,
     /// Every name that was subscribed, in order, and the stream if there is one.
     pub subscriptions: Vec<(String, Option<Stream>)>,
+    /// Whether it has been cut because it did not read.
+    pub cut: bool,
 }
 
 /// All connections and subscriptions.
@@ -32,9 +34,50 @@ pub struct Hub {
     last_id: u64,
     /// Ids of the connections of each stream, by [`Stream::index`].
     subscribers: Vec<Vec<u64>>,
-    pub frames_sent: u64,
+    sent: Sent,
+}
+
+/// What became of frames.
+#[derive(Default)]
+pub struct Sent {
+    pub frames: u64,
     /// Connections cut because they did not read.
     pub cut_for_not_reading: u64,
+}
+
+/// What became of one frame.
+enum Outcome {
+    Sent,
+    /// The connection was cut for it.
+    Cut,
+    /// The connection is ending.
+    Gone,
+}
+
+impl Sent {
+    fn count(&mut self, outcome: Outcome) {
+        match outcome {
+            Outcome::Sent => self.frames += 1,
+            Outcome::Cut => self.cut_for_not_reading += 1,
+            Outcome::Gone => {}
+        }
+    }
+}
+
+impl Connection {
+    fn send(&mut self, frame: Utf8Bytes) -> Outcome {
+        match self.frames.try_send(frame) {
+            _ if self.cut => Outcome::Gone,
+            Ok(()) => Outcome::Sent,
+            Err(mpsc::error::TrySendError::Closed(_)) => Outcome::Gone,
+            Err(mpsc::error::TrySendError::Full(_)) => {
+                self.cut = true;
+                // A task that has ended in this moment needs no order.
+                let _ = self.orders.send(Order::Drop { reset: true });
+                Outcome::Cut
+            }
+        }
+    }
 }
 
 impl Hub {
@@ -43,8 +86,7 @@ impl Hub {
             connections: BTreeMap::new(),
             last_id: 0,
             subscribers: vec![Vec::new(); Stream::count(symbols)],
-            frames_sent: 0,
-            cut_for_not_reading: 0,
+            sent: Sent::default(),
         }
     }
 
@@ -70,7 +112,7 @@ impl Hub {
         self.connections.iter().map(|(id, connection)| (*id, connection))
     }
 
-    /// How many connections each have at least one of the streams.
+    /// Subscribed names, over all connections.
     pub fn subscriptions(&self) -> usize {
         self.connections.values().map(|connection| connection.subscriptions.len()).sum()
     }
@@ -102,29 +144,22 @@ impl Hub {
     /// Sends an event to its subscribers.
     pub fn deliver(&mut self, event: &mut Event, symbols: &[Symbol]) {
         for id in &self.subscribers[event.stream.index()] {
-            let Some(connection) = self.connections.get(id) else { continue };
+            let Some(connection) = self.connections.get_mut(id) else { continue };
             let frame = event.frame(symbols, connection.combined, connection.unit);
-            match connection.frames.try_send(frame) {
-                Ok(()) => self.frames_sent += 1,
-                Err(mpsc::error::TrySendError::Full(_)) => {
-                    // A task that has ended already has no receiver; then there is nothing left to cut.
-                    if connection.orders.send(Order::Drop { reset: true }).is_ok() {
-                        self.cut_for_not_reading += 1;
-                    }
-                }
-                // Its task has just ended and will leave.
-                Err(mpsc::error::TrySendError::Closed(_)) => {}
-            }
+            self.sent.count(connection.send(frame));
         }
     }
 
     /// Sends a frame, in the form that each connection wants, to one connection or all.
     pub fn broadcast(&mut self, only: Option<u64>, frame: impl Fn(&Connection) -> String) {
-        for (_, connection) in self.connections.iter().filter(|(id, _)| only.is_none_or(|only| only == **id)) {
-            if connection.frames.try_send(frame(connection).into()).is_ok() {
-                self.frames_sent += 1;
-            }
+        for (_, connection) in self.connections.iter_mut().filter(|(id, _)| only.is_none_or(|only| only == **id)) {
+            let frame = frame(connection).into();
+            self.sent.count(connection.send(frame));
         }
+    }
+
+    pub fn sent(&self) -> &Sent {
+        &self.sent
     }
 
     /// Gives an order to one connection or all.

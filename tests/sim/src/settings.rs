@@ -18,14 +18,15 @@ pub mod limits {
     /// Rows of a klines answer, and without a `limit` parameter.
     pub const KLINES: usize = 1_000;
     pub const KLINES_DEFAULT: usize = 500;
-    /// Frames that wait for a connection that does not read (about 30 MB): more, and it is cut and counted.
+    /// Frames that wait for a connection that does not read (65,536 klines are about 30 MB), by
+    /// [`super::Settings::waiting_frames`].
     pub const WAITING_FRAMES: usize = 65_536;
     /// Request weight of a minute, by [`super::Settings::weight_limit`].
     pub const WEIGHT: u64 = 6_000;
     /// A body sent to the control endpoint.
     pub const CONTROL_BODY: usize = 1 << 20;
-    /// How long the clients of a stopping simulator are waited for.
-    pub const STOPPING: Duration = Duration::from_millis(500);
+    /// How long a client is waited for to answer a close frame.
+    pub const CLOSING: Duration = Duration::from_millis(500);
 }
 
 /// Settings of a simulator; the defaults are those of the exchange, at real speed.
@@ -52,6 +53,8 @@ pub struct Settings {
     pub update_floor: Duration,
     /// Request weight of a minute of wall time.
     pub weight_limit: u64,
+    /// Frames that wait for a connection that does not read: more, and it is cut and counted.
+    pub waiting_frames: usize,
 }
 
 impl Default for Settings {
@@ -69,6 +72,7 @@ impl Default for Settings {
             lifetime: Duration::from_secs(24 * 3_600),
             update_floor: Duration::from_millis(100),
             weight_limit: limits::WEIGHT,
+            waiting_frames: limits::WAITING_FRAMES,
         }
     }
 }

@@ -40,67 +40,88 @@ struct Session {
     next_ping: Instant,
     /// When the connection ends unless a pong comes first; set while one is missing.
     pong_due: Option<Instant>,
+}
+
+/// What ends a connection whatever it is doing, even while it waits for a client that does not read.
+struct Leash {
+    orders: mpsc::UnboundedReceiver<Order>,
     /// When the connection is cut in any case.
     cut_at: Instant,
 }
 
+impl Leash {
+    /// Does the work unless the connection has to end before it is done.
+    async fn hold(&mut self, work: impl Future<Output = Result<(), End>>) -> Result<(), End> {
+        tokio::pin!(work);
+        loop {
+            tokio::select! {
+                biased;
+                Some(order) = self.orders.recv() => match order {
+                    Order::Drop { reset } => return Err(End::Drop { reset }),
+                    Order::Close { after } => self.cut_at = self.cut_at.min(Instant::now() + after),
+                },
+                () = sleep_until(self.cut_at) => return Err(End::Close(CloseCode::Away, "")),
+                done = &mut work => return done,
+            }
+        }
+    }
+}
+
 /// Serves a connection until it ends.
 pub async fn run(exchange: Arc<Exchange>, socket: WebSocketStream<TcpStream>, wish: Wish) {
-    let (frames, mut waiting) = mpsc::channel(limits::WAITING_FRAMES);
-    let (orders, mut ordered) = mpsc::unbounded_channel();
-    let connection = Connection { frames, orders, combined: wish.combined, unit: wish.unit, subscriptions: Vec::new() };
+    let (frames, waiting) = mpsc::channel(exchange.settings.waiting_frames);
+    let (sender, orders) = mpsc::unbounded_channel();
+    let (combined, unit) = (wish.combined, wish.unit);
+    let connection = Connection { frames, orders: sender, combined, unit, subscriptions: Vec::new(), cut: false };
     let id = exchange.hub().join(connection);
     exchange.counters().accepted += 1;
     let now = Instant::now();
+    let mut leash = Leash { orders, cut_at: now + exchange.settings.lifetime };
     let mut session = Session {
         id,
         socket,
         messages: VecDeque::new(),
         next_ping: now + exchange.settings.ping_every,
         pong_due: None,
-        cut_at: now + exchange.settings.lifetime,
         exchange: exchange.clone(),
     };
-    let end = session.serve(&wish, &mut waiting, &mut ordered).await;
+    let end = session.serve(&mut leash, &wish, waiting).await;
     exchange.hub().leave(id);
     session.end(end).await;
 }
 
 impl Session {
-    async fn serve(
-        &mut self,
-        wish: &Wish,
-        waiting: &mut mpsc::Receiver<Utf8Bytes>,
-        ordered: &mut mpsc::UnboundedReceiver<Order>,
-    ) -> End {
+    async fn serve(&mut self, leash: &mut Leash, wish: &Wish, mut waiting: mpsc::Receiver<Utf8Bytes>) -> End {
         if let Some(reply) = control::subscribe_from_url(&self.exchange, self.id, &wish.streams)
-            && let Err(end) = self.reply(reply).await
+            && let Err(end) = leash.hold(self.reply(reply)).await
         {
             return end;
         }
         let mut batch = Vec::with_capacity(BATCH);
         loop {
-            let stalled = self.is_stalled();
-            let pong_due = self.pong_due.unwrap_or(self.cut_at);
-            let step = tokio::select! {
-                biased;
-                Some(order) = ordered.recv() => self.obey(order),
-                () = sleep_until(self.cut_at) => Err(End::Close(CloseCode::Away, "")),
-                () = tokio::time::sleep(STALL_TURN), if stalled => {
-                    self.lose(waiting);
-                    Ok(())
-                }
-                () = sleep_until(pong_due), if !stalled && self.pong_due.is_some() => {
-                    self.exchange.counters().closed_without_pong += 1;
-                    Err(End::Drop { reset: false })
-                }
-                () = sleep_until(self.next_ping), if !stalled => self.ping().await,
-                message = self.socket.next(), if !stalled => self.hear(message).await,
-                _ = waiting.recv_many(&mut batch, BATCH), if !stalled => self.send(&mut batch).await,
-            };
-            if let Err(end) = step {
+            if let Err(end) = leash.hold(self.step(&mut waiting, &mut batch)).await {
                 return end;
             }
+        }
+    }
+
+    /// The next thing to do, whatever it is.
+    async fn step(&mut self, waiting: &mut mpsc::Receiver<Utf8Bytes>, batch: &mut Vec<Utf8Bytes>) -> Result<(), End> {
+        if self.is_stalled() {
+            tokio::time::sleep(STALL_TURN).await;
+            self.lose(waiting);
+            return Ok(());
+        }
+        let pong_due = self.pong_due.unwrap_or(self.next_ping);
+        tokio::select! {
+            biased;
+            () = sleep_until(pong_due), if self.pong_due.is_some() => {
+                self.exchange.counters().closed_without_pong += 1;
+                Err(End::Drop { reset: false })
+            }
+            () = sleep_until(self.next_ping) => self.ping().await,
+            message = self.socket.next() => self.hear(message).await,
+            _ = waiting.recv_many(batch, BATCH) => self.send(batch).await,
         }
     }
 
@@ -118,16 +139,6 @@ impl Session {
         self.exchange.counters().withheld += lost;
         // The stall is the server's; the client is not blamed for pongs that were not read.
         self.pong_due = None;
-    }
-
-    fn obey(&mut self, order: Order) -> Result<(), End> {
-        match order {
-            Order::Drop { reset } => Err(End::Drop { reset }),
-            Order::Close { after } => {
-                self.cut_at = self.cut_at.min(Instant::now() + after);
-                Ok(())
-            }
-        }
     }
 
     async fn ping(&mut self) -> Result<(), End> {
@@ -204,7 +215,7 @@ impl Session {
             End::Close(code, reason) => {
                 let frame = CloseFrame { code, reason: reason.into() };
                 // Whether the client still listens makes no difference any more.
-                let _ = tokio::time::timeout(limits::STOPPING, async {
+                let _ = tokio::time::timeout(limits::CLOSING, async {
                     self.socket.close(Some(frame)).await.ok()?;
                     while let Some(Ok(_)) = self.socket.next().await {}
                     Some(())

@@ -3,6 +3,7 @@
 mod faults;
 mod harness;
 mod history;
+mod load;
 mod process;
 mod sessions;
 mod streams;
