@@ -1,8 +1,8 @@
 //! The control endpoint: what a test or a person asks of the simulator itself. The exchange has nothing like it.
 //!
-//! - `POST /control/fault` with a [`Fault`](crate::Fault) as JSON: `{"id":1}`, or `{"id":null}` if it is done already.
+//! - `POST /control/fault` with a [`Fault`] as JSON: `{"id":1}`, or `{"id":null}` if it is done already.
 //! - `POST /control/clear` with nothing, or `{"id":1}`: `{"cleared":1}`.
-//! - `GET /control/state`: a [`State`](crate::State).
+//! - `GET /control/state`: a [`State`].
 //! - `GET /control/kinds`: the kinds of faults and their fields.
 //!
 //! Mistakes are answered with status 400 and `{"error":"…"}`.

@@ -25,7 +25,7 @@ enum Cut {
     Month,
 }
 
-/// The length of a kline, by its place in [`Interval::ALL`].
+/// The length of a kline, by its place in the table of all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Interval(u8);
 

@@ -1,7 +1,8 @@
 //! Events: what the streams show is the truth, and closing events come for every kline.
 
-use crate::harness::{Client, fault, rows, simulator, start, truth_of};
+use crate::harness::{Client, START, fault, rows, simulator, start, truth_of};
 use serde_json::{Value, json};
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 use vyx_sim::{Kind, Settings, decimal};
 
@@ -121,6 +122,28 @@ async fn microseconds_are_shown_to_who_asks_for_them() {
     let k = &event["k"];
     assert!(event["E"].as_i64().unwrap() > 1_000_000_000_000_000);
     assert_eq!(k["T"].as_i64().unwrap() - k["t"].as_i64().unwrap(), 59_999_999);
+}
+
+#[tokio::test]
+async fn candles_from_a_file_close_as_the_file_says_and_its_holes_do_not() {
+    let minute = |index: i64| START / 60_000 * 60_000 + index * 60_000;
+    let path = std::env::temp_dir().join(format!("vyx-sim-candles-{}.csv", std::process::id()));
+    let rows: String = [1, 2, 4, 5].map(|index| format!("{},10.5,12,9,11,4.5\n", minute(index))).concat();
+    std::fs::write(&path, format!("open_time,open,high,low,close,volume\n{rows}")).unwrap();
+    let files = HashMap::from([("BTCUSDT".to_owned(), ("1m".to_owned(), path.clone()))]);
+    let simulator = start(Settings { files, speed: 60.0, ..Settings::default() });
+    std::fs::remove_file(path).unwrap();
+    let mut client = Client::connect(&simulator, "/stream?streams=btcusdt@kline_1m/btcusdt@kline_5m").await;
+    let mut closed = Vec::new();
+    while closed.last() != Some(&minute(5)) {
+        let event = client.event("btcusdt@kline_1m").await;
+        assert_eq!(event["k"], truth_of(&simulator, &event));
+        if event["k"]["x"] == true {
+            assert_eq!((&event["k"]["o"], &event["k"]["c"]), (&json!("10.50000000"), &json!("11.00000000")));
+            closed.push(event["k"]["t"].as_i64().unwrap());
+        }
+    }
+    assert_eq!(closed, [1, 2, 4, 5].map(minute));
 }
 
 #[tokio::test]
