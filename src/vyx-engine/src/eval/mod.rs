@@ -22,18 +22,22 @@
 //! **Cost.** Equal nodes of all programs exist once. A symbol whose next candle continues its history takes one step;
 //! all such symbols step together, as columns. Only a new anchor, a correction or a new node runs history again.
 
+mod change;
 mod clock;
 mod exec;
 mod kernel;
+mod live;
 mod outcome;
 mod plan;
 mod run;
 mod series;
 mod state;
+mod texts;
 mod value;
 
+pub use change::WrongInterval;
 pub use outcome::{NotReady, Outcome, Outcomes, Value};
-pub use run::{Engine, WrongInterval};
+pub use run::Engine;
 pub use series::Series;
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! A node is equal to another when its clock, its operation and its operands are. Only what a program's result depends
 //! on is taken over. The outputs of one call lie side by side and share one state.
 
+use super::texts::Texts;
 use crate::catalog::{self, Function};
 use crate::check::{Checked, ClockKey};
 use crate::program::{Arithmetic, Comparison, Field, Kind, Op, Unary};
@@ -291,6 +292,18 @@ impl ClockPlan {
         three.into_iter().flatten().chain(inputs.iter().copied())
     }
 
+    /// The nodes that read one of these clocks, directly or through others.
+    pub fn readers(&self, clocks: &[bool]) -> Vec<Id> {
+        let mut reads = vec![false; self.steps.len()];
+        for &id in &self.all {
+            reads[id as usize] = match self.steps[id as usize] {
+                Step::Align(clock, _) => clocks[usize::from(clock)],
+                _ => self.operands(id).any(|operand| reads[operand as usize]),
+            };
+        }
+        self.all.iter().copied().filter(|id| reads[*id as usize]).collect()
+    }
+
     /// These nodes and all they depend on, operands first; of a call all outputs.
     pub fn closure(&self, seeds: impl IntoIterator<Item = Id>) -> Vec<Id> {
         let mut wanted = vec![false; self.steps.len()];
@@ -306,41 +319,5 @@ impl ClockPlan {
             self.operands(id as Id).for_each(|o| wanted[o as usize] = true);
         }
         (0..self.steps.len() as Id).filter(|id| wanted[*id as usize]).collect()
-    }
-}
-
-/// Texts as numbers. A text keeps its number as long as programs use it, since states remember numbers.
-#[derive(Debug, Default)]
-pub(super) struct Texts {
-    numbers: HashMap<Arc<str>, u32>,
-    texts: Vec<Option<Arc<str>>>,
-    /// Numbers that mean nothing any more, and did not in the generation before.
-    free: Vec<u32>,
-    before: HashMap<Arc<str>, u32>,
-}
-
-impl Texts {
-    pub fn get(&self, number: f64) -> Option<&Arc<str>> {
-        self.texts.get(number as usize)?.as_ref()
-    }
-
-    /// An empty table that gives known texts the numbers they have here.
-    fn heir(&self) -> Texts {
-        let free = (0..self.texts.len() as u32).filter(|n| self.texts[*n as usize].is_none()).collect();
-        Texts { numbers: HashMap::new(), texts: vec![None; self.texts.len()], free, before: self.numbers.clone() }
-    }
-
-    fn intern(&mut self, text: &str) -> u32 {
-        if let Some(number) = self.numbers.get(text) {
-            return *number;
-        }
-        let number = self.before.get(text).copied().or_else(|| self.free.pop()).unwrap_or(self.texts.len() as u32);
-        if number as usize == self.texts.len() {
-            self.texts.push(None);
-        }
-        let text: Arc<str> = text.into();
-        self.texts[number as usize] = Some(Arc::clone(&text));
-        self.numbers.insert(text, number);
-        number
     }
 }

@@ -1,25 +1,16 @@
 //! The engine: which symbols take a step, which run their history, and in what order.
 
 use super::clock::{Clock, Link, Others, Record};
-use super::exec::{self, Lane, Lanes};
+use super::exec;
+use super::live::{Live, slot_of};
 use super::outcome::Outcomes;
-use super::plan::{CallKey, ClockPlan, Id, Plan, Step, Texts};
+use super::plan::{Id, Plan, Step};
+use super::texts::Texts;
 use super::value::WARMING;
-use crate::check::Checked;
 use crate::market::{Candles, Market};
-use crate::program::Field;
 use std::collections::HashMap;
 use std::sync::Arc;
 use vyx_core::{Interval, Millis, Symbol};
-
-/// A program of another interval was given to an engine.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("program {key} is for {found}, not {expected}")]
-pub struct WrongInterval {
-    pub key: u64,
-    pub found: Interval,
-    pub expected: Interval,
-}
 
 /// Evaluates the programs of one interval, candle after candle, and keeps what makes the next candle cheap.
 ///
@@ -35,7 +26,7 @@ pub struct Engine {
     pub(super) before: Vec<Vec<f64>>,
     slots: HashMap<Symbol, usize>,
     /// The generation of the plan: rises with every change of the programs.
-    version: u32,
+    pub(super) version: u32,
 }
 
 /// Where one symbol stands.
@@ -46,7 +37,7 @@ pub(super) struct Symbols {
     at: Option<(i64, i64)>,
     generation: u64,
     /// The plan's generation whose nodes are warm.
-    version: u32,
+    pub version: u32,
     /// The other clocks' runs that this one stands on, by clock; none for a clock that no warm node reads.
     pub links: Vec<Option<Link>>,
     /// The last evaluation: what came out, of which candle, by which generation of the plan.
@@ -101,60 +92,6 @@ impl Engine {
         self.plan.clocks.iter().map(|clock| clock.steps.len()).sum()
     }
 
-    /// From now on evaluates these programs. Nodes that stay keep their states; the keys are the caller's.
-    ///
-    /// # Errors
-    /// A program of another interval; nothing is changed then.
-    pub fn set_programs(&mut self, programs: Vec<(u64, Arc<Checked>)>) -> Result<(), WrongInterval> {
-        let expected = self.interval;
-        if let Some((key, program)) = programs.iter().find(|(_, program)| program.interval() != expected) {
-            return Err(WrongInterval { key: *key, found: program.interval(), expected });
-        }
-        self.version += 1;
-        let plan = Plan::build(self.interval, &programs, &self.plan.texts);
-        let old_plan = std::mem::replace(&mut self.plan, plan);
-        let mut old_clocks = std::mem::take(&mut self.clocks);
-        let mut old_before = std::mem::take(&mut self.before);
-        // By clock: its old position, and each node's old number.
-        let mut known: Vec<Option<(usize, Vec<Option<Id>>)>> = vec![None; self.plan.clocks.len()];
-        let mut clocks: Vec<Clock> = Vec::with_capacity(self.plan.clocks.len());
-        clocks.resize_with(self.plan.clocks.len(), Clock::default);
-        // The traders' own clock last, since it refers to the others.
-        for position in (0..self.plan.clocks.len()).rev() {
-            let plan = &self.plan.clocks[position];
-            let slots = if plan.key.symbol.is_some() { 1 } else { self.lanes.len() };
-            clocks[position] = Clock::new(plan, slots, self.version);
-            let Some(old) = old_plan.clocks.iter().position(|clock| clock.key == plan.key) else { continue };
-            let (nodes, calls) = correspond(plan, &old_plan.clocks[old], |clock, node| {
-                let (old, nodes) = known[usize::from(clock)].as_ref()?;
-                Some((u16::try_from(*old).ok()?, nodes[node as usize]?))
-            });
-            clocks[position].adopt(&mut old_clocks[old], &nodes, &calls);
-            known[position] = Some((old, nodes));
-        }
-        self.clocks = clocks;
-        self.before = vec![Vec::new(); self.plan.clocks[0].steps.len()];
-        for fire in self.plan.programs.iter().map(|program| program.fire as usize) {
-            let old = known[0].as_ref().and_then(|(_, nodes)| nodes[fire]);
-            let column = old.map(|old| std::mem::take(&mut old_before[old as usize])).unwrap_or_default();
-            if self.before[fire].is_empty() {
-                self.before[fire] = column;
-                self.before[fire].resize(self.lanes.len(), WARMING);
-            }
-        }
-        let new = self.clocks[0].since.contains(&self.version);
-        for lane in &mut self.lanes {
-            let old = |known: &Option<(usize, Vec<_>)>| known.as_ref().map(|(position, _)| *position);
-            lane.links = known.iter().map(|k| old(k).and_then(|p| lane.links.get(p).copied().flatten())).collect();
-            lane.missing_before =
-                known.iter().map(|k| old(k).is_some_and(|p| lane.missing_before.get(p) == Some(&true))).collect();
-            if !new && lane.version + 1 == self.version {
-                lane.version = self.version;
-            }
-        }
-        Ok(())
-    }
-
     /// Evaluates all programs for candle `ordinal` of these symbols, each given once.
     ///
     /// The caller has seen to it that all the series that are read are complete up to the candle's close; where they are
@@ -174,14 +111,16 @@ impl Engine {
         let mut stepping = Vec::with_capacity(arrivals.len());
         let close = self.interval.close_time(ordinal);
         for Arrival { slot, start, before } in arrivals {
-            if before.is_some() && self.continues(market, slot, start, close) {
+            if let Some(before) = before
+                && self.continues(market, slot, before, start, close)
+            {
                 candles.clear();
                 market.closed(&self.lanes[slot].symbol, self.interval, ordinal, ordinal, &mut candles);
                 stage.set(slot, &candles, 0);
                 stepping.push(slot);
                 self.lanes[slot].at = Some((ordinal, start));
             } else {
-                self.run(market, slot, ordinal, start, &mut Record::default(), &[]);
+                self.run(market, slot, (ordinal, start), close, None, &mut Record::default(), &[]);
             }
             let lane = &mut self.lanes[slot];
             lane.evaluated = Some((ordinal, self.version));
@@ -269,7 +208,15 @@ impl Engine {
             let symbol = self.lanes[slot].symbol;
             let held = market.held(&symbol, self.interval);
             match held.and_then(|held| held.start(&symbol, self.interval, before)) {
-                Some(start) => self.run(market, slot, before, start, &mut Record::default(), &[]),
+                Some(start) => {
+                    let plan = &self.plan.clocks[0];
+                    let since = &self.clocks[0].since;
+                    let new = |id: &Id| since[*id as usize] > self.lanes[slot].version;
+                    // Where the symbol stands there already, only what is new to the plan has to be run.
+                    let scope = stands.then(|| plan.closure(plan.all.iter().copied().filter(new)));
+                    let time = self.interval.close_time(before);
+                    self.run(market, slot, (before, start), time, scope, &mut Record::default(), &[]);
+                }
                 None => self.lanes[slot].at = None,
             }
         }
@@ -294,52 +241,56 @@ impl Engine {
         })
     }
 
-    /// Brings the other clocks to `close`; whether the symbol's next candle, with history from `start`, goes on from
-    /// where it stands.
-    fn continues(&mut self, market: &dyn Market, slot: usize, start: i64, close: Millis) -> bool {
-        let mut same = self.lanes[slot].at.is_some_and(|(_, own)| own == start);
+    /// Brings the other clocks to `close`; whether the symbol's next candle, with history from `start`, goes on from the
+    /// candle `before`, where it stands. What stands on a clock whose history starts anew is run again up to there.
+    fn continues(&mut self, market: &dyn Market, slot: usize, before: i64, start: i64, close: Millis) -> bool {
+        let mut anew = vec![false];
         for position in 1..self.clocks.len() {
             self.advance(market, position, slot, close, false);
-            same &= Some(self.link(position, slot)) == self.lanes[slot].links[position];
+            anew.push(Some(self.link(position, slot)) != self.lanes[slot].links[position]);
         }
-        same
+        if self.lanes[slot].at != Some((before, start)) {
+            return false;
+        }
+        if anew.contains(&true) {
+            let scope = self.plan.clocks[0].closure(self.plan.clocks[0].readers(&anew));
+            self.run(market, slot, (before, start), close, Some(scope), &mut Record::default(), &[]);
+        }
+        true
     }
 
-    /// Runs a symbol's history from `start` to `ordinal`: all nodes, or only what is new to the plan if the symbol
-    /// stands there already. Values of `wanted` nodes are recorded.
+    /// Runs a symbol's history up to a candle, given with the first ordinal of the history: all nodes, or those of
+    /// `scope`. The other clocks' histories are those of their newest candles at `time`. Values of `wanted` nodes are
+    /// recorded.
+    #[expect(clippy::too_many_arguments, reason = "what is run, how far, on what, and what is kept of it")]
     pub(super) fn run(
         &mut self,
         market: &dyn Market,
         slot: usize,
-        ordinal: i64,
-        start: i64,
+        (ordinal, start): (i64, i64),
+        time: Millis,
+        scope: Option<Vec<Id>>,
         record: &mut Record,
         wanted: &[Id],
     ) {
-        let lane = &self.lanes[slot];
         let plan = &self.plan.clocks[0];
-        let partly = (lane.at.is_some_and(|(at, _)| at == ordinal) && wanted.is_empty()).then(|| {
-            plan.closure(plan.all.iter().copied().filter(|id| self.clocks[0].since[*id as usize] > lane.version))
-        });
-        let scope = partly.as_ref().unwrap_or(&plan.all);
         let mut read = vec![false; self.clocks.len()];
-        for id in scope {
+        for id in scope.as_ref().unwrap_or(&plan.all) {
             if let Step::Align(clock, _) = plan.steps[*id as usize] {
                 read[usize::from(clock)] = true;
             }
         }
-        let close = self.interval.close_time(ordinal);
         let mut candles = Candles::default();
-        market.closed(&lane.symbol, self.interval, start, ordinal, &mut candles);
+        market.closed(&self.lanes[slot].symbol, self.interval, start, ordinal, &mut candles);
         let mut others = Others::default();
         for (position, read) in read.iter().enumerate().skip(1) {
-            let run = self.advance(market, position, slot, close, *read);
+            let run = self.advance(market, position, slot, time, *read);
             let closes = candles.ordinal.iter().map(|ordinal| self.interval.close_time(*ordinal));
             others.push(run, self.plan.clocks[position].key.interval, closes);
             self.lanes[slot].links[position] = Some(self.link(position, slot));
         }
         let plan = &self.plan.clocks[0];
-        let scope = partly.as_ref().unwrap_or(&plan.all);
+        let scope = scope.as_ref().unwrap_or(&plan.all);
         self.clocks[0].states.reset(plan, scope, slot);
         self.clocks[0].stream(plan, scope, slot, &candles, &others, wanted, record);
         let lane = &mut self.lanes[slot];
@@ -385,65 +336,5 @@ impl Engine {
 
     fn symbol(&self, position: usize, slot: usize) -> Symbol {
         self.plan.clocks[position].key.symbol.unwrap_or(self.lanes[slot].symbol)
-    }
-}
-
-/// The slot of a symbol's run on a clock: a clock of a fixed symbol has one for all.
-fn slot_of(plan: &ClockPlan, slot: usize) -> usize {
-    if plan.key.symbol.is_some() { 0 } else { slot }
-}
-
-/// The old number of each node and each call of a clock, where there is an equal one. `align` renumbers what other
-/// clocks' nodes are referred to by.
-fn correspond(
-    plan: &ClockPlan,
-    old: &ClockPlan,
-    align: impl Fn(u16, Id) -> Option<(u16, Id)>,
-) -> (Vec<Option<Id>>, Vec<Option<u32>>) {
-    let mut nodes: Vec<Option<Id>> = Vec::with_capacity(plan.steps.len());
-    let mut calls: Vec<Option<u32>> = vec![None; plan.calls.len()];
-    for step in &plan.steps {
-        if let Step::Call(call, 0) = step {
-            let key = plan.calls[*call as usize].renumbered(|id| nodes[id as usize]);
-            calls[*call as usize] = key.and_then(|key: CallKey| old.find_call(&key));
-        }
-        let step = step.renumbered(|id| nodes[id as usize], |call| calls[call as usize], &align);
-        nodes.push(step.and_then(|step| old.find(step)));
-    }
-    (nodes, calls)
-}
-
-/// One new candle of many symbols; the lane of a symbol is its slot.
-struct Live<'a> {
-    interval: Interval,
-    slots: &'a [usize],
-    width: usize,
-    /// By slot.
-    stage: &'a Candles,
-    others: &'a [Clock],
-    plans: &'a [ClockPlan],
-    close: Millis,
-}
-
-impl Lanes for Live<'_> {
-    fn width(&self) -> usize {
-        self.width
-    }
-
-    fn fresh(&self) -> impl Iterator<Item = Lane> {
-        self.slots.iter().map(|slot| Lane { lane: *slot, slot: *slot, age: 0 })
-    }
-
-    fn field(&self, field: Field, lane: usize) -> f64 {
-        self.stage.field(self.interval, field, lane)
-    }
-
-    fn aligned(&self, clock: u16, node: Id, lane: usize) -> f64 {
-        let other = usize::from(clock) - 1;
-        self.others[other].newest(node, slot_of(&self.plans[other], lane))
-    }
-
-    fn close_time(&self, _: usize) -> Millis {
-        self.close
     }
 }

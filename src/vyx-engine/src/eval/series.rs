@@ -75,7 +75,8 @@ impl Engine {
             let mut wanted: Vec<Id> = fields.iter().map(|(node, _)| *node).chain([fire]).collect();
             wanted.sort_unstable();
             wanted.dedup();
-            self.run(market, slot, last, start, &mut record, &wanted);
+            let time = self.interval.close_time(last);
+            self.run(market, slot, (last, start), time, None, &mut record, &wanted);
         }
         let missing = clocks.iter().any(|clock| self.misses(*clock, slot));
         for ordinal in ordinals {
