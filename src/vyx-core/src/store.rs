@@ -40,7 +40,7 @@ pub use health::{Counter, Gauge};
 pub use reads::{Columns, ReadError};
 pub use ring::{ORDINAL_LIMIT, Series};
 pub use shape::{BadShape, DEFAULT_SLOTS, DEFAULT_SLOTS_1M, MAX_SLOTS, MAX_SYMBOLS, Shape};
-pub use status::{CLOSE_ALLOWANCE, SeriesState, SeriesStatus};
+pub use status::{CLOSE_ALLOWANCE, Completeness, SeriesState, SeriesStatus};
 pub use text::{MAX_TEXT_BYTES, TextSlot};
 pub use worker::{WorkerBlock, WorkerKind, WorkerStatus};
 pub use writer::Writer;

@@ -59,6 +59,8 @@ pub(super) enum Field {
     Repaired,
     ConfirmedAbsent,
     Corrected,
+    /// How often something changed that was settled: a correction, a kline that was confirmed absent.
+    Rewritten,
 }
 
 /// What a slot holds.
@@ -303,7 +305,7 @@ impl<'a> Ring<'a> {
             for field in [Field::Head, Field::FirstEver, Field::FirstStreamed] {
                 self.set_ordinal(field, None);
             }
-            for field in [Field::Repaired, Field::ConfirmedAbsent, Field::Corrected] {
+            for field in [Field::Repaired, Field::ConfirmedAbsent, Field::Corrected, Field::Rewritten] {
                 self.set(field, 0);
             }
             self.set_complete(None);

@@ -62,7 +62,38 @@ pub struct SeriesStatus {
     pub last_event_time: Option<Millis>,
 }
 
+/// How far the closed klines of a series are complete: all of a status that evaluation asks for, without a walk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Completeness {
+    /// Every ordinal from here through `through` is held closed or confirmed absent.
+    pub from: i64,
+    pub through: i64,
+    pub first_ever: Option<i64>,
+    /// The lowest ordinal the ring has a slot for: older ones will never be held again.
+    pub oldest: i64,
+    /// Rises with every change of what was settled: a correction, a kline that was confirmed absent.
+    pub rewritten: u64,
+}
+
 impl<'a> Store<'a> {
+    /// How far a series is complete; `None` where nothing is settled yet.
+    ///
+    /// # Errors
+    /// [`ReadError::Busy`] and [`ReadError::Gone`].
+    pub fn completeness(&self, series: Series) -> Result<Option<Completeness>, ReadError> {
+        let ring = self.readable(series)?;
+        ring.read(series.symbol.generation, || {
+            let known = ring.complete().zip(ring.ordinal(Field::Head));
+            Ok(known.map(|((from, through), head)| Completeness {
+                from,
+                through,
+                first_ever: ring.ordinal(Field::FirstEver),
+                oldest: ring.oldest(head),
+                rewritten: ring.get(Field::Rewritten),
+            }))
+        })
+    }
+
     /// What is known of a series, measured at the store's market time.
     ///
     /// # Errors

@@ -150,6 +150,8 @@ impl<'a> Writer<'a> {
                 ring.set_ordinal(Field::FirstEver, Some(ordinal));
             }
             ring.set(Field::Corrected, ring.get(Field::Corrected) + u64::from(corrected));
+            let rewritten = corrected || before.content() == Content::Absent;
+            ring.set(Field::Rewritten, ring.get(Field::Rewritten) + u64::from(rewritten));
             ring.set(Field::Repaired, ring.get(Field::Repaired) + u64::from(repaired));
             ring.take_back_absence(before);
             if closes {
