@@ -1,0 +1,125 @@
+//! The REST half of the scripted exchange.
+
+use super::{Did, Exchange, text};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpListener;
+use tokio::task::spawn_local;
+use vyx_core::{Interval, Kline, Millis};
+
+impl Exchange {
+    pub(super) async fn serve_rest(self, listener: TcpListener) {
+        loop {
+            let (socket, _) = listener.accept().await.unwrap();
+            let exchange = self.clone();
+            spawn_local(async move {
+                let mut socket = BufReader::new(socket);
+                while let Some(target) = read_request(&mut socket).await {
+                    exchange.note(Did::Requested(target.clone()));
+                    let scripted = exchange.faults().answers.borrow_mut().pop_front();
+                    let refused = exchange.faults().refused_history.get();
+                    let answer = match (scripted, refused) {
+                        (Some(answer), _) => answer,
+                        (None, Some(symbol)) if target.contains(&format!("klines?symbol={symbol}&")) => {
+                            scripted_refusal()
+                        }
+                        (None, _) => ok(&exchange.answer(&target)),
+                    };
+                    if socket.write_all(answer.as_bytes()).await.is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    }
+
+    fn answer(&self, target: &str) -> Value {
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        let query: BTreeMap<&str, &str> = query.split('&').filter_map(|pair| pair.split_once('=')).collect();
+        let now = self.market_time();
+        match path {
+            "/api/v3/time" => json!({ "serverTime": now.0 }),
+            "/api/v3/exchangeInfo" => {
+                let row = |s: &String| json!({"symbol":s,"status":"TRADING","baseAsset":s.trim_end_matches("USDT"),"quoteAsset":"USDT","isSpotTradingAllowed":true,"filters":[]});
+                json!({ "serverTime": now.0, "rateLimits": [], "symbols": self.symbols().iter().map(row).collect::<Vec<_>>() })
+            }
+            "/api/v3/ticker/24hr" => {
+                let row = |s: &String| json!({"symbol":s,"lastPrice":"2.5","openPrice":"2.0","highPrice":"3.0","lowPrice":"1.0","volume":"1.0","quoteVolume":"2.0","closeTime":now.0});
+                self.symbols().iter().map(row).collect()
+            }
+            "/api/v3/klines" => self.klines(&query, now),
+            _ => panic!("the feed asked for {target}"),
+        }
+    }
+
+    /// Bounds are inclusive on the open time; the open kline is included, as on the real exchange.
+    fn klines(&self, query: &BTreeMap<&str, &str>, now: Millis) -> Value {
+        let interval: Interval = query["interval"].parse().unwrap();
+        let symbol = percent_encoding::percent_decode_str(query["symbol"]).decode_utf8().unwrap().into_owned();
+        let time = |name: &str| query.get(name).map(|text| Millis(text.parse().unwrap()));
+        let limit: usize = query["limit"].parse().unwrap();
+        let last = interval.ordinal(time("endTime").unwrap_or(now).min(now));
+        let first = time("startTime").map(|at| {
+            let ordinal = interval.ordinal(at);
+            if interval.open_time(ordinal) < at { ordinal + 1 } else { ordinal }
+        });
+        let from = first.unwrap_or(i64::MIN).max(self.first(&symbol, interval));
+        let all: Vec<Value> = (from..=last)
+            .filter_map(|ordinal| self.truth(&symbol, interval, ordinal))
+            .map(|k| row(interval, &k))
+            .collect();
+        if first.is_some() {
+            all.into_iter().take(limit).collect()
+        } else {
+            let surplus = all.len().saturating_sub(limit);
+            all.into_iter().skip(surplus).collect()
+        }
+    }
+}
+
+/// An answer with this status line and these headers, for [`Faults::answers`].
+pub fn scripted(status: &str, headers: &str, body: &str) -> String {
+    format!("HTTP/1.1 {status}\r\n{headers}content-length: {}\r\n\r\n{body}", body.len())
+}
+
+fn scripted_refusal() -> String {
+    scripted("400 Bad Request", "", r#"{"code":-1121,"msg":"Invalid symbol."}"#)
+}
+
+fn ok(body: &Value) -> String {
+    scripted("200 OK", "X-MBX-USED-WEIGHT-1M: 17\r\n", &body.to_string())
+}
+
+/// Reads one request and returns its target.
+pub(super) async fn read_request<R: tokio::io::AsyncRead + Unpin>(socket: &mut BufReader<R>) -> Option<String> {
+    let mut target = None;
+    loop {
+        let mut line = String::new();
+        if socket.read_line(&mut line).await.ok()? == 0 {
+            return None;
+        }
+        if line == "\r\n" {
+            return target;
+        }
+        target = target.or_else(|| line.split(' ').nth(1).map(str::to_owned));
+    }
+}
+
+fn row(interval: Interval, k: &Kline) -> Value {
+    let close_time = interval.close_time(interval.ordinal(k.open_time));
+    json!([
+        k.open_time.0,
+        text(k.open),
+        text(k.high),
+        text(k.low),
+        text(k.close),
+        text(k.volume),
+        close_time.0,
+        text(k.quote_volume),
+        k.trades,
+        text(k.taker_buy_volume),
+        text(k.taker_buy_quote_volume),
+        "0"
+    ])
+}
