@@ -130,6 +130,19 @@ fn no_process_sees_a_torn_kline() {
     assert_eq!(store.epoch(), 2, "the writer in the other process is the second");
 }
 
+/// The same inside one process, where the thread sanitizer can look on.
+#[test]
+fn no_thread_sees_a_torn_kline() {
+    let (store, id) = store_with_one_symbol();
+    let series = store.series(id, Interval::M1).unwrap();
+    std::thread::scope(|scope| {
+        let mut threads = vec![scope.spawn(move || write(store, series))];
+        threads.extend((0..READERS).map(|_| scope.spawn(move || read(store, series))));
+        let codes: Vec<u8> = threads.into_iter().map(|thread| thread.join().unwrap()).collect();
+        assert_eq!(codes, [0; 1 + READERS], "as above");
+    });
+}
+
 #[test]
 fn an_id_never_finds_the_symbol_that_took_its_slot() {
     let (store, first) = store_with_one_symbol();

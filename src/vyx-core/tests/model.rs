@@ -186,7 +186,8 @@ fn compare_completeness(model: &Model, store: &Store, series: Series, head: i64)
             prop_assert_eq!(store.gaps(series, at, 5).unwrap(), model.gaps(last, depth));
         }
     }
-    for (from, through) in [(head, head), (head - 2, head - 1), (model.oldest() - 1, head)] {
+    let oldest = model.oldest();
+    for (from, through) in [(head, head), (head - 2, head - 1), (oldest - 1, head), (oldest - 4, oldest - 2)] {
         let first = model.first_ever.unwrap_or(i64::MIN);
         let expected = (from..=through).filter(|o| *o >= first).all(|o| model.is_settled(o));
         prop_assert_eq!(store.is_settled(series, from, through).unwrap(), expected, "{}..={}", from, through);

@@ -235,3 +235,94 @@ impl<'a> Store<'a> {
 fn load_words(words: &[AtomicU64]) -> [u64; NAME_WORDS] {
     std::array::from_fn(|i| words[i].load(Ordering::Relaxed))
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::super::tests::{info, store};
+    use super::super::{Counter, DirectoryFull, Writer};
+    use super::*;
+    use crate::Interval;
+
+    #[test]
+    fn symbols_of_any_script_are_found_and_described() {
+        let writer = Writer::attach(store(8, &[(Interval::M1, 4)]));
+        let store = writer.store();
+        for name in ["BTCUSDT", "币安人生USDT", &"A".repeat(64)] {
+            let info = info(name);
+            let id = writer.put_symbol(&info, Millis(7)).unwrap();
+            assert_eq!(store.find(&info.symbol), Some(id));
+            let entry = store.symbol(id).unwrap();
+            assert_eq!((entry.info, entry.since, entry.last_event_time), (info, Millis(7), None));
+        }
+        assert_eq!(store.find(&Symbol::new("ETHUSDT").unwrap()), None);
+        assert_eq!(store.symbols().map(SymbolId::slot).collect::<Vec<_>>(), [0, 1, 2]);
+    }
+
+    #[test]
+    fn what_the_exchange_changes_keeps_the_symbol_and_its_id() {
+        let writer = Writer::attach(store(1, &[(Interval::M1, 4)]));
+        let id = writer.put_symbol(&info("BTCUSDT"), Millis(7)).unwrap();
+        let changed = SymbolInfo { status: SymbolStatus::Halt, tick_size: 0.1, ..info("BTCUSDT") };
+        assert_eq!(writer.put_symbol(&changed, Millis(9)), Ok(id));
+        assert!(writer.set_status(id, SymbolStatus::Break));
+        writer.note_event(id, Millis(12));
+        writer.note_event(id, Millis(11));
+        let entry = writer.store().symbol(id).unwrap();
+        assert_eq!((entry.info.status, entry.info.tick_size), (SymbolStatus::Break, 0.1));
+        assert_eq!((entry.since, entry.last_event_time), (Millis(7), Some(Millis(12))));
+        assert_eq!(writer.store().market_time(), Millis(12));
+    }
+
+    #[test]
+    fn a_name_that_comes_back_with_other_assets_is_another_pair() {
+        let writer = Writer::attach(store(1, &[(Interval::M1, 4)]));
+        let old = writer.put_symbol(&info("BTCUSDT"), Millis(7)).unwrap();
+        let other = SymbolInfo { base: Symbol::new("BTC2").unwrap(), ..info("BTCUSDT") };
+        let new = writer.put_symbol(&other, Millis(9)).unwrap();
+        assert_eq!(writer.store().symbol(old), None);
+        assert_eq!(writer.store().symbol(new).unwrap().info, other);
+    }
+
+    #[test]
+    fn a_full_directory_is_said_and_counted_and_a_removed_symbol_makes_room() {
+        let writer = Writer::attach(store(2, &[(Interval::M1, 4)]));
+        let store = writer.store();
+        let [a, b] = ["AUSDT", "BUSDT"].map(|name| writer.put_symbol(&info(name), Millis(1)).unwrap());
+        assert_eq!(writer.put_symbol(&info("CUSDT"), Millis(1)), Err(DirectoryFull(2)));
+        assert_eq!(store.count(Counter::DirectoryFull), 1);
+        assert!(writer.remove_symbol(a));
+        assert!(!writer.remove_symbol(a), "twice");
+        let c = writer.put_symbol(&info("CUSDT"), Millis(1)).unwrap();
+        assert_eq!(c.slot(), a.slot());
+        assert_eq!((store.symbol(a), store.find(&info("AUSDT").symbol)), (None, None));
+        assert!(!writer.set_status(a, SymbolStatus::Halt), "an old id changes nothing");
+        assert_eq!(store.symbol(c).unwrap().info.status, SymbolStatus::Trading);
+        assert_eq!(store.symbols().collect::<Vec<_>>(), [c, b]);
+    }
+
+    #[test]
+    fn symbols_are_found_though_a_writer_died_while_it_made_the_index() {
+        let writer = Writer::attach(store(4, &[(Interval::M1, 4)]));
+        let store = writer.store();
+        let id = writer.put_symbol(&info("BTCUSDT"), Millis(1)).unwrap();
+        store.index_sequence().fetch_add(1, Ordering::Relaxed);
+        store.index().iter().for_each(|word| word.store(0, Ordering::Relaxed));
+        assert_eq!(store.find(&info("BTCUSDT").symbol), Some(id));
+        Writer::attach(store);
+        assert_eq!(store.index_sequence().load(Ordering::Relaxed) % 2, 0);
+        assert_eq!(store.find(&info("BTCUSDT").symbol), Some(id));
+    }
+
+    #[test]
+    fn a_full_index_with_collisions_finds_every_symbol() {
+        let writer = Writer::attach(store(64, &[(Interval::M1, 1)]));
+        let names: Vec<SymbolInfo> = (0..64).map(|n| info(&format!("S{n}USDT"))).collect();
+        let ids: Vec<SymbolId> = names.iter().map(|i| writer.put_symbol(i, Millis(1)).unwrap()).collect();
+        for id in ids.iter().step_by(3) {
+            writer.remove_symbol(*id);
+        }
+        for (n, (info, id)) in names.iter().zip(&ids).enumerate() {
+            assert_eq!(writer.store().find(&info.symbol), (n % 3 != 0).then_some(*id), "{}", info.symbol);
+        }
+    }
+}

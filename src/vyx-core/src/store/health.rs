@@ -117,3 +117,32 @@ impl<'a> Store<'a> {
         }
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::super::tests::store;
+    use super::*;
+    use crate::Interval;
+
+    #[test]
+    fn names_are_unique_and_numbers_do_not_run_into_each_other() {
+        let store = store(1, &[(Interval::M1, 1)]);
+        let names: std::collections::BTreeSet<&str> =
+            Counter::ALL.iter().map(|c| c.name()).chain(Gauge::ALL.iter().map(|g| g.name())).collect();
+        assert_eq!(names.len(), Counter::ALL.len() + Gauge::ALL.len());
+        Counter::ALL.iter().for_each(|c| store.add(*c, *c as u64 + 1));
+        Gauge::ALL.iter().for_each(|g| store.set_gauge(*g, -(*g as i64)));
+        assert!(Counter::ALL.iter().all(|c| store.count(*c) == *c as u64 + 1));
+        assert!(Gauge::ALL.iter().all(|g| store.gauge(*g) == -(*g as i64)));
+        assert_eq!(store.epoch(), 0, "the head is not touched");
+    }
+
+    #[test]
+    fn market_time_never_goes_back() {
+        let store = store(1, &[(Interval::M1, 1)]);
+        for at in [5, 3, -1, i64::MIN] {
+            store.raise_market_time(Millis(at));
+        }
+        assert_eq!(store.market_time(), Millis(5));
+    }
+}

@@ -120,3 +120,117 @@ impl Ring<'_> {
         }
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::super::tests::{kline, one_series};
+    use super::super::{CLOSE_ALLOWANCE, Series, SeriesState, SeriesStatus, Store};
+    use super::*;
+    use crate::kline::Merge;
+    use crate::{Interval, Kline, Millis, Provenance, SymbolStatus};
+
+    fn history(ordinal: i64) -> Kline {
+        Kline { provenance: Provenance::History, ..kline(ordinal, 1, true) }
+    }
+
+    fn put(writer: &Writer, series: Series, klines: impl IntoIterator<Item = Kline>) {
+        klines.into_iter().for_each(|kline| assert!(writer.put_kline(series, &kline).accepted(), "{kline:?}"));
+    }
+
+    /// Market time when the kline `closed` has just been closed for as long as it may take.
+    fn market(store: Store, closed: i64) {
+        store.raise_market_time(Interval::M1.close_time(closed) + CLOSE_ALLOWANCE);
+    }
+
+    fn status(writer: &Writer, series: Series) -> SeriesStatus {
+        writer.store().status(series).unwrap()
+    }
+
+    #[test]
+    fn a_series_goes_from_empty_over_backfilling_to_live_and_stale() {
+        let (writer, series) = one_series(8);
+        let store = writer.store();
+        market(store, 99);
+        assert_eq!(status(&writer, series).state, SeriesState::Empty);
+        writer.put_kline(series, &kline(100, 1, false));
+        assert_eq!(status(&writer, series).state, SeriesState::Backfilling);
+        assert_eq!(store.missing(series, Interval::M1.close_time(99), store.depth(series)), Ok(Some(93..=99)));
+        put(&writer, series, (93..=98).map(history));
+        writer.put_kline(series, &kline(99, 1, true));
+        let live = status(&writer, series);
+        assert_eq!((live.state, live.held, live.gaps, live.repaired), (SeriesState::Live, 8, 0, 0));
+        assert_eq!((live.complete_from, live.complete_through), (Some(93), Some(99)));
+        assert_eq!(live.last_closed, Some(Interval::M1.open_time(99)));
+        market(store, 101);
+        assert_eq!((status(&writer, series).state, status(&writer, series).gaps), (SeriesState::Stale, 1));
+        writer.set_status(series.symbol(), SymbolStatus::Halt);
+        assert_eq!(status(&writer, series).state, SeriesState::Halted);
+    }
+
+    #[test]
+    fn a_gap_ends_as_repaired_or_confirmed_absent() {
+        let (writer, series) = one_series(16);
+        let store = writer.store();
+        let at = Interval::M1.close_time(9);
+        put(&writer, series, (1..=3).chain(8..=9).map(|ordinal| kline(ordinal, 1, true)));
+        assert_eq!(status(&writer, series).complete_through, Some(3));
+        assert_eq!(store.missing(series, at, 9), Ok(Some(4..=7)));
+        put(&writer, series, [4, 6].map(history));
+        let before = store.close_sequence();
+        assert_eq!(writer.confirm(series, 4, 7), 2);
+        assert_eq!(store.close_sequence(), before + 1, "an evaluation may have waited for it");
+        let filled = status(&writer, series);
+        assert_eq!((filled.repaired, filled.confirmed_absent, filled.held), (2, 2, 7));
+        assert_eq!((filled.complete_from, filled.complete_through), (Some(1), Some(9)), "joined with what came later");
+        assert_eq!(store.missing(series, at, 9), Ok(None));
+        assert_eq!(store.closed(series, 3, 8).unwrap().len(), 4);
+        assert_eq!(writer.confirm(series, 4, 7), 0, "twice changes nothing");
+    }
+
+    #[test]
+    fn a_kline_that_history_denied_may_still_close_but_not_open() {
+        let (writer, series) = one_series(4);
+        writer.put_kline(series, &kline(1, 1, true));
+        writer.confirm(series, 2, 2);
+        assert_eq!(writer.put_kline(series, &kline(2, 5, false)), Merge::LateOpen);
+        assert_eq!(writer.put_kline(series, &history(2)), Merge::Inserted);
+        let status = status(&writer, series);
+        assert_eq!((status.confirmed_absent, status.repaired, status.complete_through), (0, 1, Some(2)));
+    }
+
+    #[test]
+    fn nothing_is_missing_before_the_first_kline_ever() {
+        let (writer, series) = one_series(8);
+        let store = writer.store();
+        let at = Interval::M1.close_time(10);
+        writer.set_first_ever(series, 9);
+        assert_eq!(writer.confirm(series, 4, 9), 1, "only 9 itself");
+        assert_eq!(store.missing(series, at, 8), Ok(Some(10..=10)));
+        assert_eq!(store.is_settled(series, 0, 9), Ok(true));
+        assert_eq!(store.last(series, 5, false, None), Ok(vec![]), "history has said that there are none");
+    }
+
+    #[test]
+    fn a_jump_beyond_the_ring_leaves_nothing_of_the_old_klines() {
+        let (writer, series) = one_series(4);
+        let store = writer.store();
+        put(&writer, series, (1..=4).map(|ordinal| kline(ordinal, 1, true)));
+        writer.put_kline(series, &kline(1_001, 1, false));
+        assert_eq!(store.last(series, 9, true, None), Ok(vec![kline(1_001, 1, false)]));
+        let jumped = status(&writer, series);
+        assert_eq!((jumped.held, jumped.complete_from, jumped.complete_through), (1, None, None));
+        assert_eq!(store.missing(series, Interval::M1.close_time(1_000), 9), Ok(Some(998..=1_000)));
+        assert_eq!(store.gaps(series, Millis(0), 9), Ok(vec![]), "no word from the exchange, nothing is due");
+    }
+
+    #[test]
+    fn a_ring_of_one_slot_holds_the_newest_kline() {
+        let (writer, series) = one_series(1);
+        for ordinal in 1..4 {
+            assert_eq!(writer.put_kline(series, &kline(ordinal, 1, false)), Merge::Inserted);
+            assert_eq!(writer.put_kline(series, &kline(ordinal, 1, true)), Merge::Closed);
+            assert_eq!(status(&writer, series).complete_from, Some(ordinal));
+            assert_eq!(writer.put_kline(series, &kline(ordinal - 1, 9, true)), Merge::TooOld);
+        }
+    }
+}

@@ -159,3 +159,46 @@ impl Layout {
         Some(Layout { counters, gauges, workers, index, index_len, directory, tickers, series, words: end })
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    fn megabytes(symbols: u32, intervals: &[(Interval, u32)]) -> f64 {
+        (Shape::new(symbols, intervals).unwrap().words() * 8) as f64 / 1e6
+    }
+
+    #[test]
+    fn the_arithmetic_of_the_doc_comment_holds() {
+        use Interval::*;
+        let six: Vec<_> = [M1, M5, M15, H1, H4, D1].map(|i| (i, Shape::default_slots(i))).into();
+        // 389.12 of klines, 0.38 of headers, 0.18 for directory, tickers and index.
+        assert_eq!(megabytes(500, &six).round(), 390.0);
+        let four: Vec<_> = six[..4].iter().map(|(i, _)| (*i, 500)).collect();
+        assert_eq!(megabytes(500, &four).floor(), 80.0);
+    }
+
+    #[test]
+    fn shapes_that_cannot_be_are_refused_with_their_reason() {
+        use Interval::*;
+        assert_eq!(Shape::new(0, &[(M1, 1)]), Err(BadShape::Symbols(0)));
+        assert_eq!(Shape::new(MAX_SYMBOLS + 1, &[(M1, 1)]), Err(BadShape::Symbols(MAX_SYMBOLS + 1)));
+        assert_eq!(Shape::new(1, &[]), Err(BadShape::NoInterval));
+        assert_eq!(Shape::new(1, &[(M1, 0)]), Err(BadShape::Slots(M1, 0)));
+        assert_eq!(Shape::new(1, &[(H1, 1), (H1, 2)]), Err(BadShape::Twice(H1)));
+        assert!(Shape::new(MAX_SYMBOLS, &Interval::ALL.map(|i| (i, MAX_SLOTS))).is_ok());
+    }
+
+    #[test]
+    fn parts_begin_on_cache_lines_and_do_not_overlap() {
+        let shape = Shape::new(3, &[(Interval::H1, 5), (Interval::M1, 7)]).unwrap();
+        assert_eq!(shape.intervals().collect::<Vec<_>>(), [Interval::M1, Interval::H1]);
+        let l = Layout::of(&shape).unwrap();
+        let hours = l.series[Interval::H1 as usize];
+        let begins = [0, l.counters, l.gauges, l.workers, l.index, l.directory, l.tickers, l.series[1], hours, l.words];
+        assert!(begins.is_sorted_by(|a, b| a < b), "{begins:?}");
+        assert!(begins.iter().all(|begin| begin % LINE == 0), "{begins:?}");
+        assert_eq!(l.words, hours + 3 * ring::words(5));
+        assert_eq!(Shape::from_words(&shape.to_words()), Some(shape));
+    }
+}

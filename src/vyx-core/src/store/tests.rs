@@ -1,13 +1,19 @@
 //! Helpers of the store's unit tests.
 
 use super::*;
+use crate::kline::Merge;
 use crate::{Kline, Provenance, Symbol, SymbolInfo, SymbolStatus};
+use std::sync::Mutex;
+
+/// What the tests leak on purpose: reachable from here, so that the address sanitizer sees it is no mistake.
+static KEPT: Mutex<Vec<&'static [AtomicU64]>> = Mutex::new(Vec::new());
 
 /// A store in memory that lives until the test process ends.
 pub(super) fn store(max_symbols: u32, intervals: &[(Interval, u32)]) -> Store<'static> {
     let shape = Shape::new(max_symbols, intervals).unwrap();
-    let words: Vec<AtomicU64> = (0..shape.words()).map(|_| AtomicU64::new(0)).collect();
-    Store::initialize(Vec::leak(words), &shape).unwrap()
+    let words: &'static [AtomicU64] = Vec::leak((0..shape.words()).map(|_| AtomicU64::new(0)).collect());
+    KEPT.lock().unwrap().push(words);
+    Store::initialize(words, &shape).unwrap()
 }
 
 pub(super) fn info(symbol: &str) -> SymbolInfo {
@@ -65,4 +71,125 @@ fn a_kline_that_was_put_is_read() {
     assert_eq!(store.closes(series, 2).unwrap(), [expected[1].close, expected[2].close]);
     assert_eq!(store.newest(series).unwrap(), expected[3]);
     assert_eq!(store.closed(series, 0, 108).unwrap(), expected[..2]);
+}
+
+#[test]
+fn a_store_is_found_again_with_its_shape_and_nothing_else_is_taken_for_one() {
+    let shape = Shape::new(3, &[(Interval::M1, 7), (Interval::W1, 2)]).unwrap();
+    let words: Vec<AtomicU64> = (0..shape.words()).map(|_| AtomicU64::new(0)).collect();
+    assert_eq!(Store::attach(&words).err(), Some(LayoutError::NotAStore));
+    let short = &words[..words.len() - 1];
+    let too_small = LayoutError::TooSmall { needed: words.len(), given: words.len() - 1 };
+    assert_eq!(Store::initialize(short, &shape).err(), Some(too_small.clone()));
+    Writer::attach(Store::initialize(&words, &shape).unwrap()).put_symbol(&info("BTCUSDT"), Millis(1)).unwrap();
+    let found = Store::attach(&words).unwrap();
+    assert_eq!((*found.shape(), found.epoch(), found.symbols().count()), (shape, 1, 1));
+    assert_eq!(Store::attach(short).err(), Some(too_small));
+    assert!(matches!(Store::attach(&words[..8]).err(), Some(LayoutError::TooSmall { .. })));
+    words[AT_SHAPE].store(0, Ordering::Relaxed);
+    assert_eq!(Store::attach(&words).err(), Some(LayoutError::Damaged));
+    words[AT_LAYOUT].fetch_add(1, Ordering::Relaxed);
+    assert_eq!(Store::attach(&words).err(), Some(LayoutError::OtherVersion));
+}
+
+#[test]
+fn what_is_no_kline_is_refused_and_each_outcome_is_counted() {
+    let (writer, series) = one_series(2);
+    let store = writer.store();
+    let off_grid = Kline { open_time: Millis(61_000), ..kline(1, 1, true) };
+    let impossible = Kline { high: f64::NAN, ..kline(1, 1, true) };
+    let too_far = kline(ORDINAL_LIMIT, 1, true);
+    for bad in [off_grid, impossible, too_far] {
+        assert_eq!(writer.put_kline(series, &bad), Merge::Refused, "{bad:?}");
+    }
+    assert_eq!(store.newest(series), Err(ReadError::NeverFilled));
+    let offered = [(5, 1, true), (5, 1, true), (5, 9, false), (5, 2, true), (6, 1, false), (7, 1, false), (5, 3, true)];
+    let outcomes = offered.map(|(ordinal, trades, closed)| writer.put_kline(series, &kline(ordinal, trades, closed)));
+    use Merge::*;
+    assert_eq!(outcomes, [Inserted, Stale, LateOpen, Corrected, Inserted, Inserted, TooOld]);
+    let counted = [
+        (Counter::RefusedKlines, 3),
+        (Counter::Klines, 4),
+        (Counter::StaleKlines, 1),
+        (Counter::LateOpen, 1),
+        (Counter::Corrected, 1),
+        (Counter::TooOld, 1),
+        (Counter::Closes, 1),
+    ];
+    for (counter, n) in counted {
+        assert_eq!(store.count(counter), n, "{counter:?}");
+    }
+}
+
+#[test]
+fn closes_are_announced_once_and_corrections_are_not() {
+    let (writer, series) = one_series(8);
+    let store = writer.store();
+    assert_eq!((store.close_sequence(), store.newest_close(Interval::M1)), (0, None));
+    writer.put_kline(series, &kline(5, 1, false));
+    assert_eq!(store.close_sequence(), 0);
+    writer.put_kline(series, &kline(5, 1, true));
+    writer.put_kline(series, &kline(5, 2, true));
+    writer.put_kline(series, &kline(4, 1, true));
+    assert_eq!(store.close_sequence(), 2);
+    assert_eq!(store.newest_close(Interval::M1), Some(Interval::M1.close_time(5)));
+    assert_eq!(store.newest_close(Interval::H1), None);
+}
+
+#[test]
+fn a_series_of_a_removed_symbol_is_gone_for_readers_and_writer() {
+    let (writer, series) = one_series(4);
+    let store = writer.store();
+    writer.put_kline(series, &kline(5, 1, true));
+    writer.remove_symbol(series.symbol());
+    assert_eq!(store.last(series, 1, true, None), Err(ReadError::Gone));
+    let id = writer.put_symbol(&info("ETHUSDT"), Millis(1)).unwrap();
+    assert_eq!(writer.put_kline(series, &kline(6, 1, true)), Merge::Gone);
+    assert_eq!(store.status(series), Err(ReadError::Gone));
+    let new = store.series(id, Interval::M1).unwrap();
+    assert_eq!(store.last(new, 1, true, None), Err(ReadError::NeverFilled), "its slot was emptied");
+    assert_eq!(store.series(id, Interval::H1), None, "not tracked");
+}
+
+#[test]
+fn a_revision_that_a_snapshot_brings_is_kept() {
+    let (writer, series) = one_series(4);
+    let restored = Kline { revision: 3, provenance: Provenance::Snapshot, ..kline(5, 2, true) };
+    writer.put_kline(series, &restored);
+    assert_eq!(writer.store().newest(series), Ok(restored));
+    writer.put_kline(series, &kline(5, 3, true));
+    assert_eq!(writer.store().newest(series).unwrap().revision, 4);
+}
+
+#[test]
+fn a_kline_half_written_when_the_writer_died_is_lost_alone() {
+    let (writer, series) = one_series(8);
+    let store = writer.store();
+    (1..=6).for_each(|ordinal| assert!(writer.put_kline(series, &kline(ordinal, 1, true)).accepted()));
+    // The state in the middle of a correction of kline 4.
+    let ring = store.ring_of(series).unwrap();
+    ring.set_ordinal(ring::Field::Writing, Some(4));
+    ring.sequence().fetch_add(1, Ordering::Relaxed);
+    ring.store(ring::Tag::of(4, &kline(4, 1, true), 0), &kline(999, 9, true));
+    assert_eq!(store.last(series, 9, true, None), Err(ReadError::Busy));
+
+    Writer::attach(store);
+    let left: Vec<Kline> = [1, 2, 3, 5, 6].map(|ordinal| kline(ordinal, 1, true)).into();
+    assert_eq!(store.last(series, 9, true, None).unwrap(), left);
+    let status = store.status(series).unwrap();
+    assert_eq!((status.complete_from, status.complete_through), (Some(5), Some(6)));
+    assert_eq!(store.missing(series, Interval::M1.close_time(6), 6), Ok(Some(4..=4)));
+    assert_eq!((store.epoch(), store.count(Counter::DamagedSlots)), (2, 1));
+}
+
+#[test]
+fn a_sequence_at_its_end_starts_over() {
+    let (writer, series) = one_series(2);
+    let sequence = writer.store().ring_of(series).unwrap().sequence();
+    sequence.store(u64::MAX - 3, Ordering::Relaxed);
+    for ordinal in 1..5 {
+        writer.put_kline(series, &kline(ordinal, 1, true));
+        assert_eq!(writer.store().newest(series), Ok(kline(ordinal, 1, true)));
+    }
+    assert_eq!(sequence.load(Ordering::Relaxed), 4);
 }

@@ -91,3 +91,57 @@ fn load(words: &[AtomicU64]) -> Option<Ticker> {
         event_time,
     })
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::super::tests::{info, one_series};
+    use super::*;
+
+    fn ticker(at: i64, last_price: f64) -> Ticker {
+        Ticker {
+            last_price,
+            open_price: 2.0,
+            high_price: 5.0,
+            low_price: 1.0,
+            volume: 10.0,
+            quote_volume: 30.0,
+            event_time: Millis(at),
+        }
+    }
+
+    #[test]
+    fn the_newest_ticker_is_kept_and_impossible_ones_are_refused() {
+        let (writer, series) = one_series(1);
+        let (store, id) = (writer.store(), series.symbol());
+        assert_eq!(store.ticker(id), Err(ReadError::NeverFilled));
+        assert!(writer.put_ticker(id, &ticker(20, 3.0)));
+        assert!(!writer.put_ticker(id, &ticker(10, 4.0)), "older");
+        assert!(!writer.put_ticker(id, &ticker(30, f64::NAN)));
+        assert_eq!(store.ticker(id), Ok(ticker(20, 3.0)));
+        assert_eq!((store.count(Counter::Tickers), store.count(Counter::RefusedTickers)), (1, 1));
+    }
+
+    #[test]
+    fn a_symbol_does_not_inherit_the_ticker_of_its_slot() {
+        let (writer, series) = one_series(1);
+        let (store, old) = (writer.store(), series.symbol());
+        writer.put_ticker(old, &ticker(20, 3.0));
+        writer.remove_symbol(old);
+        let new = writer.put_symbol(&info("ETHUSDT"), Millis(1)).unwrap();
+        assert_eq!((old.slot(), store.ticker(old)), (new.slot(), Err(ReadError::Gone)));
+        assert_eq!(store.ticker(new), Err(ReadError::NeverFilled));
+        assert!(!writer.put_ticker(old, &ticker(30, 3.0)));
+        assert_eq!((store.ticker(new), store.count(Counter::Dropped)), (Err(ReadError::NeverFilled), 1));
+    }
+
+    #[test]
+    fn a_half_written_ticker_is_busy_until_the_next_writer_empties_it() {
+        let (writer, series) = one_series(1);
+        let (store, id) = (writer.store(), series.symbol());
+        writer.put_ticker(id, &ticker(20, 3.0));
+        store.ticker_words(0)[0].fetch_add(1, Ordering::Relaxed);
+        assert_eq!(store.ticker(id), Err(ReadError::Busy));
+        Writer::attach(store);
+        assert_eq!(store.ticker(id), Err(ReadError::NeverFilled));
+    }
+}

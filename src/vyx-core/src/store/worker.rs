@@ -95,3 +95,31 @@ impl WorkerBlock<'_> {
         self.words[field].store(value as u64, Ordering::Relaxed);
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::super::tests::store;
+    use super::*;
+    use crate::Interval;
+
+    #[test]
+    fn each_worker_has_a_block_of_its_own_from_start_to_stop() {
+        let store = store(1, &[(Interval::M1, 1)]);
+        let (ingest, evaluate) = (store.worker(WorkerKind::Ingest), store.worker(WorkerKind::Evaluate));
+        assert_eq!(ingest.status(), None);
+        ingest.started(4_711, 17, Millis(100));
+        ingest.set_state("connecting");
+        ingest.heartbeat(Millis(250));
+        let expected = WorkerStatus {
+            pid: 4_711,
+            proc_number: 17,
+            started: Millis(100),
+            heartbeat: Millis(250),
+            state: "connecting".into(),
+        };
+        assert_eq!((ingest.status(), evaluate.status()), (Some(expected), None));
+        assert_eq!(store.count(Counter::WorkerStarts), 1);
+        ingest.stopped();
+        assert_eq!(ingest.status(), None);
+    }
+}

@@ -1,0 +1,139 @@
+//! What the store costs: `cargo bench -p vyx-core`.
+//!
+//! Klines are spread over the series as the exchange sends them, so most writes and reads meet cold memory.
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use std::hint::black_box;
+use std::sync::atomic::{AtomicBool, Ordering};
+use vyx_core::store::{Columns, ReadError, Series, Shape, Store, Writer};
+use vyx_core::sync::AtomicU64;
+use vyx_core::{Interval, Kline, Millis, Provenance, Symbol, SymbolInfo, SymbolStatus};
+
+const SYMBOLS: u32 = 100;
+const SLOTS: u32 = 1_536;
+
+fn info(n: u32) -> SymbolInfo {
+    let symbol = Symbol::new(&format!("S{n}USDT")).unwrap();
+    SymbolInfo { symbol, base: symbol, quote: symbol, status: SymbolStatus::Trading, tick_size: 0.0, step_size: 0.0 }
+}
+
+/// Every number follows from ordinal and trades, so a torn kline gives itself away.
+fn kline(ordinal: i64, trades: u64, closed: bool) -> Kline {
+    let n = (ordinal as u64 * 1_009 + trades) as f64;
+    Kline {
+        open_time: Interval::M1.open_time(ordinal),
+        open: n + 1.0,
+        high: n + 3.0,
+        low: n + 0.5,
+        close: n + 2.0,
+        volume: n + 4.0,
+        quote_volume: n + 5.0,
+        trades,
+        taker_buy_volume: n + 6.0,
+        taker_buy_quote_volume: n + 7.0,
+        closed,
+        revision: 0,
+        provenance: Provenance::Stream,
+    }
+}
+
+/// A store whose rings are full.
+fn full_store() -> (Store<'static>, Vec<Series>) {
+    let shape = Shape::new(SYMBOLS, &[(Interval::M1, SLOTS)]).unwrap();
+    let words: Vec<AtomicU64> = (0..shape.words()).map(|_| AtomicU64::new(0)).collect();
+    let store = Store::initialize(Vec::leak(words), &shape).unwrap();
+    let writer = Writer::attach(store);
+    let series: Vec<Series> = (0..SYMBOLS)
+        .map(|n| store.series(writer.put_symbol(&info(n), Millis(1)).unwrap(), Interval::M1).unwrap())
+        .collect();
+    for series in &series {
+        (0..i64::from(SLOTS))
+            .for_each(|ordinal| assert!(writer.put_kline(*series, &kline(ordinal, 4, true)).accepted()));
+    }
+    (store, series)
+}
+
+/// The next message of an endless stream: four states of each kline of each series, the last one closed.
+fn message(series: &[Series], n: u64) -> (Series, Kline) {
+    let (turn, symbol) = (n / series.len() as u64, n % series.len() as u64);
+    let (ordinal, trades) = ((turn / 4) as i64 + i64::from(SLOTS), turn % 4 + 1);
+    (series[symbol as usize], kline(ordinal, trades, trades == 4))
+}
+
+fn writes(c: &mut Criterion) {
+    let (store, series) = full_store();
+    let writer = Writer::attach(store);
+    let mut n = 0;
+    let mut group = c.benchmark_group("write");
+    group.throughput(Throughput::Elements(1));
+    group.bench_function("put_kline", |b| {
+        b.iter(|| {
+            let (series, kline) = message(&series, n);
+            n += 1;
+            assert!(writer.put_kline(series, &kline).accepted());
+        });
+    });
+    group.finish();
+}
+
+fn read_all(c: &mut Criterion, group: &str, store: Store, series: &[Series]) {
+    let mut next = series.iter().cycle();
+    let mut columns = Columns::default();
+    let mut group = c.benchmark_group(group);
+    group.bench_function("last(100)", |b| {
+        b.iter(|| black_box(checked(store.last(*next.next().unwrap(), 100, true, None))))
+    });
+    group.bench_function("closes(100)", |b| {
+        b.iter(|| black_box(store.closes(*next.next().unwrap(), 100).map_err(busy)))
+    });
+    group.bench_function("closed_into(all)", |b| {
+        b.iter(|| black_box(store.closed_into(*next.next().unwrap(), 0..=i64::MAX, &mut columns).map_err(busy)));
+    });
+    group.bench_function("find", |b| {
+        let names: Vec<Symbol> = (0..SYMBOLS).map(|n| info(n).symbol).collect();
+        let mut next = names.iter().cycle();
+        b.iter(|| black_box(store.find(next.next().unwrap()).expect("all are there")));
+    });
+    group.finish();
+}
+
+/// A read may find the writer in its way at every try; nothing else may happen.
+fn busy(error: ReadError) {
+    assert_eq!(error, ReadError::Busy);
+}
+
+/// Stops the benchmark at the first torn kline.
+fn checked(read: Result<Vec<Kline>, ReadError>) -> usize {
+    let klines = read.map_err(busy).unwrap_or_default();
+    for k in &klines {
+        assert_eq!(*k, kline(Interval::M1.ordinal(k.open_time), k.trades, k.closed), "torn");
+    }
+    klines.len()
+}
+
+fn reads(c: &mut Criterion) {
+    let (store, series) = full_store();
+    read_all(c, "read", store, &series);
+}
+
+fn reads_under_a_writer(c: &mut Criterion) {
+    let (store, series) = full_store();
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let written = scope.spawn(|| {
+            let (writer, begun, mut n) = (Writer::attach(store), std::time::Instant::now(), 0);
+            while !stop.load(Ordering::Relaxed) {
+                let (series, kline) = message(&series, n);
+                assert!(writer.put_kline(series, &kline).accepted());
+                n += 1;
+            }
+            n as f64 / begun.elapsed().as_secs_f64()
+        });
+        read_all(c, "read under a writer at full rate", store, &series);
+        stop.store(true, Ordering::Relaxed);
+        println!("meanwhile {:.0} klines/s were written; torn klines read: 0", written.join().unwrap());
+    });
+}
+
+criterion_group!(benches, writes, reads, reads_under_a_writer);
+criterion_main!(benches);
