@@ -116,9 +116,12 @@ impl Engine {
             {
                 candles.clear();
                 market.closed(&self.lanes[slot].symbol, self.interval, ordinal, ordinal, &mut candles);
-                stage.set(slot, &candles, 0);
-                stepping.push(slot);
-                self.lanes[slot].at = Some((ordinal, start));
+                // The market may have lost the candle since it was looked at.
+                self.lanes[slot].at = (candles.len() == 1).then_some((ordinal, start));
+                if candles.len() == 1 {
+                    stage.set(slot, &candles, 0);
+                    stepping.push(slot);
+                }
             } else {
                 self.run(market, slot, (ordinal, start), close, None, &mut Record::default(), &[]);
             }
@@ -256,7 +259,7 @@ impl Engine {
             let scope = self.plan.clocks[0].closure(self.plan.clocks[0].readers(&anew));
             self.run(market, slot, (before, start), close, Some(scope), &mut Record::default(), &[]);
         }
-        true
+        self.lanes[slot].at.is_some()
     }
 
     /// Runs a symbol's history up to a candle, given with the first ordinal of the history: all nodes, or those of
@@ -294,7 +297,8 @@ impl Engine {
         self.clocks[0].states.reset(plan, scope, slot);
         self.clocks[0].stream(plan, scope, slot, &candles, &others, wanted, record);
         let lane = &mut self.lanes[slot];
-        lane.at = Some((ordinal, start));
+        // The market may have lost the candle since it was looked at; then there is no value.
+        lane.at = (candles.ordinal.last() == Some(&ordinal)).then_some((ordinal, start));
         lane.version = self.version;
     }
 

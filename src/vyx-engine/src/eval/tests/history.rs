@@ -5,7 +5,7 @@ use super::programs::{Builder, random};
 use super::reference::{self, V};
 use crate::check::Checked;
 use crate::eval::{Engine, NotReady, Outcome, Series, Value};
-use crate::market::{BLOCK, Market, anchor};
+use crate::market::{BLOCK, Candles, Held, Market, anchor};
 use crate::program::{Arithmetic, Comparison, Field, Kind, Op};
 use proptest::prelude::*;
 use std::sync::Arc;
@@ -289,4 +289,48 @@ fn texts_keep_their_meaning_while_programs_come_and_go() {
     let seen = look(&mut live, &market, &name, existing[2]);
     let texts: Vec<_> = seen.into_iter().map(|(_, _, fields)| fields[0].clone()).collect();
     assert_eq!(texts, ["d", "b", "c"].map(|t| Value::Text(t.into())));
+}
+
+/// A market that loses its newest candle between two looks, as a ring does that is written meanwhile.
+struct Forgetful {
+    market: Memory,
+    looks: std::cell::Cell<u32>,
+    lost: i64,
+}
+
+impl Market for Forgetful {
+    fn held(&self, symbol: &Symbol, interval: Interval) -> Option<Held> {
+        self.market.held(symbol, interval)
+    }
+
+    fn closed(&self, symbol: &Symbol, interval: Interval, from: i64, through: i64, into: &mut Candles) {
+        let through = if self.looks.get() == 0 { through.min(self.lost - 1) } else { through };
+        self.looks.set(self.looks.get().saturating_sub(1));
+        self.market.closed(symbol, interval, from, through, into);
+    }
+}
+
+#[test]
+fn a_candle_that_is_lost_while_it_is_evaluated_gives_no_value() {
+    let (market, first) = market(13);
+    let name = symbol("BTCUSDT");
+    let existing: Vec<i64> = (first..first + 20).filter(|o| market.exists("BTCUSDT", OWN, *o)).collect();
+    let programs = [whole_history()];
+    for (at, live) in [(existing[0], false), (existing[1], true)] {
+        for looks in 0..4 {
+            let mut engine = fresh(&programs);
+            if live {
+                look(&mut engine, &market, &name, existing[0]);
+            }
+            let forgetful = Forgetful { market: market.clone(), looks: looks.into(), lost: at };
+            let seen = &look(&mut engine, &forgetful, &name, at)[0];
+            let whole = &look(&mut fresh(&programs), &market, &name, at)[0];
+            let nothing = matches!(seen.0, Outcome::Absent | Outcome::NotReady(NotReady::HistoryMissing));
+            assert!(nothing || seen.0 == whole.0 && seen.2 == whole.2, "after {looks} looks: {seen:?}");
+            assert_eq!(
+                look(&mut engine, &market, &name, existing[2]),
+                look(&mut fresh(&programs), &market, &name, existing[2])
+            );
+        }
+    }
 }
