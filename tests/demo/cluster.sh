@@ -33,8 +33,8 @@ build() {
   PGRX_HOME=$VYX/pgrx "$DEMO/install.sh" "$PG_COPY" release private 9>&-
 }
 
-# What a running server has loaded: another build needs another start.
-installed() { stat -c '%i' "$("$PG_COPY" --pkglibdir)/vyx.so" "$BIN/postgres" "$("$PG_COPY" --pkglibdir)/vyx-compiler"; }
+# What a running server has loaded, by content, since every build writes the files anew: another one needs another start.
+installed() { cat "$("$PG_COPY" --pkglibdir)"/{vyx.so,vyx-compiler} "$BIN/postgres" | cksum; }
 sql_installed() { cat "$("$PG_COPY" --sharedir)"/extension/vyx--*.sql | cksum; }
 
 write_env() {
