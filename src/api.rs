@@ -1,9 +1,11 @@
 //! The SQL functions, one file a subject: check the words, ask the room, hand over rows. No arithmetic here.
 
+mod evaluate;
 mod health;
 mod klines;
 mod symbols;
 mod tickers;
+mod traders;
 
 use crate::error::Error;
 use crate::shmem;

@@ -41,6 +41,7 @@
 mod api;
 mod compile;
 mod error;
+mod evaluate;
 mod guc;
 mod shmem;
 mod worker;
@@ -52,6 +53,13 @@ pub mod pg_test;
 use pgrx::prelude::*;
 
 ::pgrx::pg_module_magic!(name, version);
+
+// The tables come first and the rights last, over everything; in between, each file after the one it builds on.
+extension_sql_file!("../sql/schema.sql", name = "schema", bootstrap);
+extension_sql_file!("../sql/traders.sql", name = "traders", requires = ["schema"]);
+extension_sql_file!("../sql/evaluate.sql", name = "evaluate", requires = ["traders"]);
+extension_sql_file!("../sql/cron.sql", name = "cron", requires = ["evaluate"]);
+extension_sql_file!("../sql/security.sql", name = "security", finalize);
 
 /// Called by Postgres when the library is loaded.
 #[pg_guard]
