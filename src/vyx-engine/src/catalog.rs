@@ -105,6 +105,19 @@ pub fn find(name: &str) -> Option<&'static Function> {
 }
 
 impl Function {
+    /// How it is called, with its defaults, e.g. `bbands(source = close, length = 20, mult = 2)`.
+    pub fn signature(&self) -> String {
+        let inputs = self.inputs.iter().map(|input| match input.default {
+            Some(field) => format!("{} = {}", input.name, format!("{field:?}").to_lowercase()),
+            None => input.name.to_owned(),
+        });
+        let params = self.params.iter().map(|param| match param.default {
+            Some(value) => format!("{} = {value}", param.name),
+            None => param.name.to_owned(),
+        });
+        format!("{}({})", self.name, inputs.chain(params).collect::<Vec<_>>().join(", "))
+    }
+
     /// Whether `params` are as many as declared, whole where they must be, and within their bounds.
     ///
     /// # Errors

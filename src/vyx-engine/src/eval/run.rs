@@ -92,7 +92,7 @@ impl Engine {
         self.plan.clocks.iter().map(|clock| clock.steps.len()).sum()
     }
 
-    /// Evaluates all programs for candle `ordinal` of these symbols, each given once.
+    /// Evaluates all programs for candle `ordinal` of these symbols; one that is given twice is evaluated once.
     ///
     /// The caller has seen to it that all the series that are read are complete up to the candle's close; where they are
     /// not, the outcome is `HistoryMissing`. Evaluating the same candle again gives the same outcomes.
@@ -103,6 +103,8 @@ impl Engine {
         for &slot in &slots {
             arrivals.extend(self.arrive(market, slot, ordinal, &mut candles));
         }
+        arrivals.sort_unstable_by_key(|arrival: &Arrival| arrival.slot);
+        arrivals.dedup_by_key(|arrival| arrival.slot);
         // All symbols first stand at the candle before, then all go on: clocks that they share move once.
         for Arrival { slot, before, .. } in &arrivals {
             self.stand_before(market, *slot, *before);

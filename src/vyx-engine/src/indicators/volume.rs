@@ -33,7 +33,7 @@ pub(crate) const VWAP: Function = Function {
     outputs: &["vwap"],
     kind: Kind::Number,
     warm_up: |_| 0,
-    doc: "Volume-weighted average of (high + low + close) / 3 since 00:00 UTC; undefined until the day has volume.",
+    doc: "Volume-weighted average of (high + low + close) / 3 since 00:00 UTC; undefined until the day has volume. Not for 1s, whose history is shorter than a day, nor for 1d and longer.",
     open: |_| Box::new(Vwap { day: None, traded: 0.0, volume: 0.0 }),
 };
 

@@ -121,8 +121,8 @@ proptest! {
             }
             let current = match ordinal - start { 0..8 => &programs[..2], 8..16 => &programs[..], _ => &programs[1..] };
             let cut = market.cut(OWN, ordinal);
-            // All symbols but one step together; that one is late, and sometimes skipped.
-            let outcomes = live.evaluate(&cut, &names[..2], ordinal);
+            // All symbols but one step together, one of them given twice; the last is late, and sometimes skipped.
+            let outcomes = live.evaluate(&cut, &[names[0], names[1], names[0]], ordinal);
             let counted: Vec<_> = (0..outcomes.programs()).map(|p| (outcomes.now(p, 0), outcomes.now(p, 1))).collect();
             for (index, name) in names.iter().enumerate() {
                 if index == 2 && dice.one_in(4) {
