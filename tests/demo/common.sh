@@ -6,7 +6,7 @@ umask 022
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd -P)
 DEMO=$ROOT/tests/demo
-VYX=$(readlink -f "$ROOT/.vyx")
+VYX=$(readlink -m "$ROOT/.vyx")
 PG_MAJOR=15
 PGRX_VERSION=0.18.1
 CACHE=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/vyx
@@ -106,19 +106,21 @@ find_pgrx() {
 }
 
 # Makes the server copy of the tests and sets TEST, PG_COPY, BIN and PGRX_HOME. It is not the copy of the demo, so that
-# neither disturbs the other. In CI it lies beside the built crates: they are rebuilt when it is a new one.
+# neither disturbs the other. In CI it has the same path for every checkout, and the cargo-pgrx home lies beside the
+# built crates: cargo compiles everything that knows Postgres again when that home is a newer one.
 prepare_tests() {
   reachable VYX
   TEST=$VYX/test
+  export PGRX_HOME=$TEST/pgrx
   if [[ ${CI:-} == true ]]; then
     mkdir -p "$CACHE"
-    TEST=$(readlink -f "$CACHE/test")
+    TEST=$(readlink -m "$CACHE/test")
+    export PGRX_HOME=$CACHE/pgrx
   fi
   reachable TEST
-  "$DEMO/server.sh" "$TEST"
+  "$DEMO/server.sh" "$TEST" "$PGRX_HOME"
   PG_COPY=$(readlink -f "$TEST/pg_config")
   BIN=$(dirname "$PG_COPY")
-  export PGRX_HOME=$TEST/pgrx
 }
 
 # Makes a directory that belongs to the user whom the servers run as.

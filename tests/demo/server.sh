@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Makes DIR/pg, a relocated copy of the installed PostgreSQL, and DIR/pgrx, the cargo-pgrx home that knows it. Prints nothing when both are up to date.
-# usage: server.sh DIR      (which exists)
+# Makes DIR/pg, a relocated copy of the installed PostgreSQL, and the cargo-pgrx home that knows it. Prints nothing when both are up to date.
+# usage: server.sh DIR [PGRX_HOME]      (DIR exists; PGRX_HOME is DIR/pgrx unless given)
 source "$(dirname "$0")/common.sh"
 
-dir=$1
+dir=$1 home=${2:-$1/pgrx}
 from=$(system_pg_config) || die "PostgreSQL $PG_MAJOR is missing" "run 'make setup' first"
 bin=$("$from" --bindir) lib=$("$from" --pkglibdir) share=$("$from" --sharedir) include=$("$from" --includedir-server)
 
@@ -41,8 +41,8 @@ ln -sfn "$copy" "$dir/pg_config"
 
 # `--no-run`: only the file is wanted, not a cluster of cargo-pgrx's own. Untouched when right, because its time is a
 # reason for cargo to compile everything that knows Postgres again.
-if ! grep -qsF "\"$copy\"" "$dir/pgrx/config.toml"; then
+if ! grep -qsF "\"$copy\"" "$home/config.toml"; then
   find_pgrx || die "cargo-pgrx $PGRX_VERSION is missing" "run 'make setup' first"
-  mkdir -p "$dir/pgrx"
-  PGRX_HOME=$dir/pgrx "${PGRX[@]}" init --no-run "--pg$PG_MAJOR" "$copy" >/dev/null
+  mkdir -p "$home"
+  PGRX_HOME=$home "${PGRX[@]}" init --no-run "--pg$PG_MAJOR" "$copy" >/dev/null
 fi
