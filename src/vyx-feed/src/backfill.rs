@@ -77,8 +77,7 @@ pub async fn keep(feed: &Feed<'_>) -> Infallible {
                             work.again_as_before(series);
                             // Requests that were under way together fail together: that is one failure.
                             if Instant::now() >= resume_at {
-                                let pause = backoff.next(fastrand::f64());
-                                resume_at = Instant::now() + pause.max(error.retry_after().unwrap_or_default());
+                                resume_at = Instant::now() + backoff.next(fastrand::f64());
                             }
                         }
                     }

@@ -83,7 +83,7 @@ pub enum RestError {
 }
 
 impl RestError {
-    /// The least time to wait, where the exchange asks for more than the usual backoff.
+    /// How long nothing at all may be sent. Kept by [`Rest`]: the next request of whoever it is waits.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             RestError::Limited { pause, .. } => Some(*pause),

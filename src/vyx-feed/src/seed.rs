@@ -1,11 +1,11 @@
 //! The tickers and the exchange's clock by REST: at the start, after each reconnection, and when an event's time
 //! cannot be believed. The array stream only lists what changed, so a quiet symbol would otherwise stay unknown.
 
+use crate::Feed;
 use crate::backoff::Backoff;
 use crate::outlet::Topic;
 use crate::rest::RestError;
 use crate::sink::{Event, Level};
-use crate::{Feed, changed};
 use std::convert::Infallible;
 use std::time::Duration;
 use tokio::time::sleep;
@@ -15,17 +15,12 @@ const SEED_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Seeds on demand, for ever.
 pub async fn keep(feed: &Feed<'_>) -> Infallible {
-    let (mut backoff, mut settings) = (Backoff::default(), feed.settings.clone());
+    let mut backoff = Backoff::default();
     loop {
         feed.seed_wanted.notified().await;
         while let Err(error) = seed(feed).await {
             feed.outlet.log(Topic::Tickers, Level::Warning, || format!("cannot read the tickers: {error}"));
-            let pause = backoff.next(fastrand::f64()).max(error.retry_after().unwrap_or_default());
-            tokio::select! {
-                () = sleep(pause) => {}
-                // Perhaps another host, to which the pause does not apply.
-                () = changed(&mut settings) => backoff.reset(),
-            }
+            sleep(backoff.next(fastrand::f64())).await;
         }
         backoff.reset();
         sleep(SEED_INTERVAL).await;

@@ -20,7 +20,7 @@ fn history_and_streams_join_without_a_gap() {
             assert_eq!(stage.memory.begins(&new, interval), Some(stage.exchange.first("NEWUSDT", interval)));
             assert_eq!(stage.memory.begins(&btc, interval), None, "more history than was wanted");
         }
-        assert_eq!(stage.memory.hasty_answers.get(), 0);
+        assert_eq!(stage.memory.hasty_questions.get(), 0);
         assert_eq!(
             stage.memory.count(|e| matches!(e, Event::BadFrame | Event::UnknownFrame | Event::RequestFailed)),
             0
@@ -69,7 +69,7 @@ fn a_close_that_never_came_is_asked_for_two_seconds_later() {
         let repaired = |ordinal| stage.memory.kline(&btc, Interval::M1, ordinal).is_some_and(|k| k.closed);
         stage.until("three missed closes are repaired", |_| (from..from + 3).all(repaired)).await;
         assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
-        assert_eq!(stage.memory.hasty_answers.get(), 0);
+        assert_eq!(stage.memory.hasty_questions.get(), 0);
     });
 }
 

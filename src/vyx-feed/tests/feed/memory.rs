@@ -25,8 +25,8 @@ pub struct Memory {
     market_time: Cell<Option<Millis>>,
     events: RefCell<Vec<Event>>,
     lines: RefCell<Vec<(Level, String)>>,
-    /// Answers about klines that closed less than 2 s of market time before.
-    pub hasty_answers: Cell<usize>,
+    /// Questions about klines that may have closed less than 2 s of market time before.
+    pub hasty_questions: Cell<usize>,
 }
 
 impl Memory {
@@ -126,9 +126,6 @@ impl Sink for Memory {
     }
 
     fn history(&self, symbol: &Symbol, interval: Interval, from: i64, through: i64, klines: &[Kline]) {
-        if interval.close_time(through) + Millis(2_000) > self.market_time.get().expect("time comes first") {
-            self.hasty_answers.set(self.hasty_answers.get() + 1);
-        }
         let mut series = self.series.borrow_mut();
         let held = series.entry((*symbol, interval)).or_default();
         held.absent.extend(from..=through);
@@ -147,6 +144,9 @@ impl Sink for Memory {
     }
 
     fn missing(&self, symbol: &Symbol, interval: Interval, settled: Millis) -> Option<RangeInclusive<i64>> {
+        if settled + Millis(2_000) > self.market_time.get().expect("time comes first") {
+            self.hasty_questions.set(self.hasty_questions.get() + 1);
+        }
         let mut series = self.series.borrow_mut();
         let held = series.entry((*symbol, interval)).or_default();
         let newest = interval.last_closed(settled);
