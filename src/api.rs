@@ -3,6 +3,7 @@
 mod evaluate;
 mod health;
 mod klines;
+mod screen;
 mod symbols;
 mod tickers;
 mod traders;

@@ -1,165 +1,108 @@
-//! Starts the compiler, feeds it one request, reads one answer, reaps it. Knows nothing of the language.
+//! Script text to program, by way of the compiler's process. Knows neither the language nor who asks.
 //!
 //! The compiler is a program of its own, exec'd for one statement: a stranger's script never runs in a Postgres process.
-//! It confines itself; this side bounds what it may cost in time and in bytes, and never leaves it behind.
+//! It confines itself; this side bounds what it may cost in time and in bytes, takes what it answers for foreign data,
+//! and never leaves it behind.
 
-#![allow(unsafe_code)]
+mod process;
 
-use pgrx::pg_sys;
-use std::ffi::CStr;
-use std::fs::File;
-use std::io::{self, ErrorKind, Read, Write};
-use std::os::fd::{AsRawFd, RawFd};
-use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
-use std::time::{Duration, Instant};
+pub use process::open;
 
-/// The file beside the library.
-const PROGRAM: &str = "vyx-compiler";
-/// Wall time for one request. The compiler itself ends after 2 s of CPU time; the rest allows for a busy machine.
-const DEADLINE: Duration = Duration::from_secs(10);
-/// Longest answer: a program of 256 nodes or some hundred errors fit many times.
-const MOST_ANSWER_BYTES: usize = 1 << 20;
+use crate::guc;
+use std::io;
+use std::process::ExitStatus;
+use vyx_core::Interval;
+use vyx_engine::wire::{self, MAX_SCRIPT_BYTES, Mode, Problem, Request, Response, Timeframe};
+use vyx_engine::{Checked, ProgramError};
 
-/// Why there is no answer.
+/// A script that compiled.
+pub struct Compiled {
+    pub program: Checked,
+    /// What it reads, the trader's own candles first.
+    pub timeframes: Vec<Timeframe>,
+    pub warnings: Vec<Problem>,
+}
+
+/// Why there is no program.
 #[derive(Debug)]
 pub enum Failure {
+    /// The script is wrong: at least one problem, in the order of the script.
+    Refused(Vec<Problem>),
     /// The program is not installed beside the library, or could not be started.
     NotStarted(io::Error),
+    /// Compiler and server are not of one build; the compiler's.
+    OtherBuild(String),
     /// It ended without an answer: its limits or its confinement stopped it.
-    Died(String),
+    Died(ExitStatus),
     TooSlow,
     AnswerTooLong,
     Pipe(io::Error),
+    /// Its answer is none.
+    Garbled(String),
+    /// Its program breaks a rule of programs.
+    BadProgram(ProgramError),
 }
 
-/// The compiler this server started with: an update on disk does not change it under a running server.
-static OPENED: OnceLock<Option<File>> = OnceLock::new();
-
-/// Opens the program while libraries are preloaded; every backend inherits the descriptor.
-pub fn open() {
-    OPENED.get_or_init(|| File::open(path()).ok());
-}
-
-fn path() -> String {
-    // SAFETY: a NUL-terminated array that the server fills before it loads any library.
-    let directory = unsafe { CStr::from_ptr((&raw const pg_sys::pkglib_path).cast()) };
-    format!("{}/{PROGRAM}", directory.to_string_lossy())
-}
-
-/// Sends `request` to a fresh compiler and returns its answer.
-///
-/// May be cancelled: the statement's error passes through here and takes the compiler with it.
+/// Compiles one script; may be cancelled meanwhile.
 ///
 /// # Errors
 /// See [`Failure`].
-pub fn ask(request: &[u8]) -> Result<Vec<u8>, Failure> {
-    open();
-    // exec through /proc keeps the file that was opened, whatever has its name now.
-    let program = match OPENED.get() {
-        Some(Some(file)) => format!("/proc/self/fd/{}", file.as_raw_fd()),
-        _ => path(),
+pub fn compile(script: &str, interval: Interval, mode: Mode) -> Result<Compiled, Failure> {
+    if script.len() > MAX_SCRIPT_BYTES {
+        return Err(Failure::Refused(vec![too_long(script.len())]));
+    }
+    let kept = guc::intervals();
+    let request = Request {
+        build: wire::build(),
+        mode,
+        interval: interval.as_str().to_owned(),
+        configured: kept.iter().map(|kept| kept.as_str().to_owned()).collect(),
+        script: script.to_owned(),
     };
-    let child = Command::new(program)
-        .arg("--serve")
-        .arg(std::process::id().to_string())
-        .env_clear()
-        .current_dir("/")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .map_err(Failure::NotStarted)?;
-    Compiler(child).talk(request)
-}
-
-/// A running compiler; killed and reaped when it is dropped, whichever way this statement ends.
-struct Compiler(Child);
-
-impl Drop for Compiler {
-    fn drop(&mut self) {
-        // Both fail only for a child that is gone already.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+    let mut line = serde_json::to_vec(&request).expect("names and text are always JSON");
+    line.push(b'\n');
+    match serde_json::from_slice(&process::ask(&line)?) {
+        Ok(Response::Compiled(wire::Compiled { program, timeframes, warnings })) => Ok(Compiled {
+            program: program.validate().map_err(Failure::BadProgram)?,
+            timeframes,
+            warnings: untracked(interval, &kept).into_iter().chain(warnings.into_iter().map(printable)).collect(),
+        }),
+        Ok(Response::Refused { problems }) if problems.is_empty() => {
+            Err(Failure::Garbled("a refusal without a reason".to_owned()))
+        }
+        Ok(Response::Refused { problems }) => Err(Failure::Refused(problems.into_iter().map(printable).collect())),
+        Ok(Response::Failed { build, .. }) if build != wire::build() => Err(Failure::OtherBuild(build)),
+        Ok(Response::Failed { message, .. }) => Err(Failure::Garbled(message)),
+        Err(error) => Err(Failure::Garbled(error.to_string())),
     }
 }
 
-impl Compiler {
-    fn talk(mut self, request: &[u8]) -> Result<Vec<u8>, Failure> {
-        let deadline = Instant::now() + DEADLINE;
-        let mut input = self.0.stdin.take().expect("asked for at spawn");
-        let mut output = self.0.stdout.take().expect("asked for at spawn");
-        set_nonblocking(input.as_raw_fd()).map_err(Failure::Pipe)?;
-        set_nonblocking(output.as_raw_fd()).map_err(Failure::Pipe)?;
-
-        let mut rest = request;
-        while !rest.is_empty() {
-            match input.write(rest) {
-                Ok(written) => rest = &rest[written..],
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    wait(input.as_raw_fd(), pg_sys::WL_SOCKET_WRITEABLE, deadline)?;
-                }
-                // It may have refused the request before reading all of it: its answer says why.
-                Err(error) if error.kind() == ErrorKind::BrokenPipe => break,
-                Err(error) => return Err(Failure::Pipe(error)),
-            }
-        }
-        drop(input);
-
-        let mut answer = Vec::new();
-        let mut chunk = [0; 16 * 1024];
-        loop {
-            match output.read(&mut chunk) {
-                Ok(0) => break,
-                Ok(count) => answer.extend_from_slice(&chunk[..count]),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    wait(output.as_raw_fd(), pg_sys::WL_SOCKET_READABLE, deadline)?;
-                }
-                Err(error) => return Err(Failure::Pipe(error)),
-            }
-            if answer.len() > MOST_ANSWER_BYTES {
-                return Err(Failure::AnswerTooLong);
-            }
-        }
-        if answer.is_empty() {
-            let status = self.0.wait().map_err(Failure::Pipe)?;
-            return Err(Failure::Died(status.to_string()));
-        }
-        Ok(answer)
+fn too_long(bytes: usize) -> Problem {
+    Problem {
+        line: 0,
+        col: 0,
+        message: format!("the script has {bytes} bytes, at most {MAX_SCRIPT_BYTES} are allowed"),
+        hint: Some("split it into two traders".to_owned()),
+        source_line: String::new(),
     }
 }
 
-/// Waits until the pipe is ready, as Postgres waits: a cancelled statement ends here, so does a dead postmaster.
-fn wait(fd: RawFd, ready: u32, deadline: Instant) -> Result<(), Failure> {
-    let left = deadline.saturating_duration_since(Instant::now());
-    if left.is_zero() {
-        return Err(Failure::TooSlow);
-    }
-    let events = ready | pg_sys::WL_LATCH_SET | pg_sys::WL_TIMEOUT | pg_sys::WL_EXIT_ON_PM_DEATH;
-    // SAFETY: called on the backend's main thread; `fd` is open, MyLatch is this process' own.
-    unsafe {
-        let happened = pg_sys::WaitLatchOrSocket(
-            pg_sys::MyLatch,
-            events as i32,
-            fd,
-            left.as_millis() as i64,
-            pg_sys::PG_WAIT_EXTENSION,
-        );
-        if happened & pg_sys::WL_LATCH_SET as i32 != 0 {
-            pg_sys::ResetLatch(pg_sys::MyLatch);
-        }
-    }
-    pgrx::check_for_interrupts!();
-    Ok(())
+/// The compiler warns of intervals that a script reads; its own is the caller's choice.
+fn untracked(interval: Interval, kept: &[Interval]) -> Option<Problem> {
+    (!kept.contains(&interval)).then(|| Problem {
+        line: 0,
+        col: 0,
+        message: format!("interval \"{interval}\" is not tracked: nothing is evaluated on it"),
+        hint: Some("add it to vyx.intervals and restart the server".to_owned()),
+        source_line: String::new(),
+    })
 }
 
-fn set_nonblocking(fd: RawFd) -> io::Result<()> {
-    // SAFETY: `fd` is open and ours.
-    unsafe {
-        let flags = libc::fcntl(fd, libc::F_GETFL);
-        if flags < 0 || libc::fcntl(fd, libc::F_SETFL, flags | libc::O_NONBLOCK) < 0 {
-            return Err(io::Error::last_os_error());
-        }
+/// The problem in characters that a message of Postgres can hold: any but NUL.
+fn printable(mut problem: Problem) -> Problem {
+    let texts = [Some(&mut problem.message), problem.hint.as_mut(), Some(&mut problem.source_line)];
+    for text in texts.into_iter().flatten().filter(|text| text.contains('\0')) {
+        *text = text.replace('\0', "\u{fffd}");
     }
-    Ok(())
+    problem
 }

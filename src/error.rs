@@ -2,15 +2,17 @@
 //!
 //! Messages follow Postgres' style: lower case, no full stop, the value quoted; the remedy is in the HINT.
 
+use crate::compile::Failure;
 use crate::guc;
 use pgrx::PgSqlErrorCode::{self, *};
 use pgrx::pg_sys::panic::ErrorReport;
 use vyx_core::Interval;
 use vyx_core::store::{LayoutError, ReadError};
 use vyx_core::symbol::BadSymbol;
+use vyx_engine::wire::{self, Problem};
 
 /// Why a SQL function of vyx could not answer.
-#[derive(Debug, PartialEq)]
+#[derive(Debug)]
 pub enum Error {
     NotPreloaded,
     Layout(LayoutError),
@@ -25,6 +27,8 @@ pub enum Error {
     NeverFilled(String, Interval),
     Busy(String, Interval),
     Down(String),
+    /// A script was given and no program came of it.
+    Compile(Failure),
 }
 
 impl Error {
@@ -39,6 +43,13 @@ impl Error {
             Error::UnknownSymbol(_) => ERRCODE_UNDEFINED_OBJECT,
             Error::NeverFilled(..) | Error::Down(_) => ERRCODE_INSUFFICIENT_RESOURCES,
             Error::Busy(..) => ERRCODE_LOCK_NOT_AVAILABLE,
+            Error::Compile(failure) => match failure {
+                Failure::Refused(_) => ERRCODE_SYNTAX_ERROR,
+                Failure::NotStarted(_) | Failure::OtherBuild(_) => ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                Failure::Died(_) | Failure::TooSlow | Failure::AnswerTooLong => ERRCODE_PROGRAM_LIMIT_EXCEEDED,
+                Failure::Pipe(_) => ERRCODE_IO_ERROR,
+                Failure::Garbled(_) | Failure::BadProgram(_) => ERRCODE_INTERNAL_ERROR,
+            },
         }
     }
 
@@ -59,6 +70,30 @@ impl Error {
                 format!("the klines of \"{symbol}\" at \"{interval}\" could not be read consistently")
             }
             Error::Down(reason) => format!("vyx is down: {reason}"),
+            Error::Compile(failure) => match failure {
+                Failure::Refused(problems) => refusal(problems),
+                Failure::NotStarted(error) => format!("vyx-compiler could not be started: {error}"),
+                Failure::OtherBuild(build) => {
+                    format!("vyx-compiler is of build \"{}\", the server of \"{}\"", shortened(build), wire::build())
+                }
+                Failure::Died(status) => format!("vyx-compiler ended without an answer: {status}"),
+                Failure::TooSlow => "vyx-compiler took too long to answer".into(),
+                Failure::AnswerTooLong => "the answer of vyx-compiler is too long".into(),
+                Failure::Pipe(error) => format!("vyx-compiler could not be reached: {error}"),
+                Failure::Garbled(why) => format!("the answer of vyx-compiler cannot be read: {}", shortened(why)),
+                Failure::BadProgram(why) => format!("vyx-compiler made no valid program: {why}"),
+            },
+        }
+    }
+
+    /// JSON for programs: where in the script an editor should put its cursor.
+    fn detail(&self) -> Option<String> {
+        match self {
+            Error::Compile(Failure::Refused(problems)) => {
+                let Problem { line, col, .. } = problems.first()?;
+                Some(format!("{{\"line\":{line},\"col\":{col}}}"))
+            }
+            _ => None,
         }
     }
 
@@ -90,8 +125,44 @@ impl Error {
             }
             Error::Busy(..) => "Try again; if it stays, SELECT * FROM vyx_health() and restart vyx ingest.".into(),
             Error::Down(_) => "SELECT * FROM vyx_health() shows the workers and the connection.".into(),
+            Error::Compile(failure) => match failure {
+                Failure::Refused(problems) => problems
+                    .first()
+                    .and_then(|problem| problem.hint.clone())
+                    .unwrap_or_else(|| "SELECT * FROM vyx_indicators() lists the functions.".into()),
+                Failure::NotStarted(_) => "It belongs beside vyx.so, where \"make install\" puts it.".into(),
+                Failure::OtherBuild(_) => "Restart the server after an update of vyx.".into(),
+                Failure::Died(_) | Failure::AnswerTooLong => "Make the script shorter or simpler.".into(),
+                Failure::TooSlow => "Try again when the machine is less busy.".into(),
+                Failure::Pipe(_) => "Try again.".into(),
+                Failure::Garbled(_) | Failure::BadProgram(_) => {
+                    "Install vyx.so and vyx-compiler from the same build and restart the server.".into()
+                }
+            },
         }
     }
+}
+
+/// What is wrong with a script: the first problem with its line and a caret, the others below, a line each.
+fn refusal(problems: &[Problem]) -> String {
+    /// Longer lines are not worth a terminal's room.
+    const MOST: usize = 160;
+    let mut text = String::new();
+    for (index, problem) in problems.iter().enumerate() {
+        let long = problem.source_line.chars().count() > MOST;
+        let shown = match index {
+            0 if problem.line > 0 && !long => Problem { hint: None, ..problem.clone() }.to_string(),
+            _ => place(problem),
+        };
+        text.push_str(if index == 0 { "" } else { "\n" });
+        text.push_str(&shown);
+    }
+    text
+}
+
+/// A problem in one line: `line:col: message`, or the message alone where it concerns the whole script.
+pub fn place(Problem { line, col, message, .. }: &Problem) -> String {
+    if *line == 0 { message.clone() } else { format!("{line}:{col}: {message}") }
 }
 
 /// At most 80 characters of a text that somebody sent us.
@@ -113,6 +184,10 @@ impl Error {
 
 impl From<Error> for ErrorReport {
     fn from(error: Error) -> ErrorReport {
-        ErrorReport::new(error.sqlstate(), error.message(), "vyx").set_hint(error.hint())
+        let report = ErrorReport::new(error.sqlstate(), error.message(), "vyx").set_hint(error.hint());
+        match error.detail() {
+            Some(detail) => report.set_detail(detail),
+            None => report,
+        }
     }
 }
