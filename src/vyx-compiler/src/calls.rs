@@ -139,19 +139,6 @@ fn pine_interval(text: &str) -> Option<Interval> {
     name.parse().ok()
 }
 
-/// How a function is called, with its defaults.
-pub fn signature(function: &Function) -> String {
-    let inputs = function.inputs.iter().map(|input| match input.default {
-        Some(field) => format!("{} = {}", input.name, format!("{field:?}").to_lowercase()),
-        None => input.name.to_owned(),
-    });
-    let params = function.params.iter().map(|param| match param.default {
-        Some(value) => format!("{} = {value}", param.name),
-        None => param.name.to_owned(),
-    });
-    format!("{}({})", function.name, inputs.chain(params).collect::<Vec<_>>().join(", "))
-}
-
 /// Calls a function of the catalog. `on` is the timeframe it is a method of.
 pub fn catalog(
     graph: &mut Graph,
@@ -213,7 +200,7 @@ fn given_inputs(function: &Function, args: &[Value]) -> Result<usize, Refusal> {
     if args.len() < required || args.len() > most {
         let counted = counted(args.len());
         return Err(Refusal::new(format!("{} does not take {counted}", function.name))
-            .hint(format!("write {}", signature(function))));
+            .hint(format!("write {}", function.signature())));
     }
     Ok(given)
 }
@@ -235,7 +222,7 @@ fn series_argument(
                 "select(condition, 1, 0) makes a number of a bool"
             }))
         }
-        Some(_) => Err(Refusal::new(format!("{wanted}, not {}", value.describe())).hint(signature(function))),
+        Some(_) => Err(Refusal::new(format!("{wanted}, not {}", value.describe())).hint(function.signature())),
         None => Err(operators::not_plain(value, &wanted)),
     }
 }
@@ -255,7 +242,7 @@ fn parameter(function: &Function, param: &Param, value: &Value) -> Result<f64, R
     let name = format!("\"{}\" of {}", param.name, function.name);
     let Value::Number(n) = value else {
         let refusal = Refusal::new(format!("{name} must be a constant number, not {}", value.describe()));
-        return Err(refusal.hint(signature(function)));
+        return Err(refusal.hint(function.signature()));
     };
     let whole = !param.whole || n.fract() == 0.0;
     if whole && *n >= param.min && *n <= param.max {

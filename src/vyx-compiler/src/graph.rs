@@ -117,12 +117,12 @@ impl Graph {
         if clocks.len() <= 1 {
             return clocks.first().copied();
         }
-        operands.iter_mut().for_each(|operand| *operand = self.to_own(*operand));
+        operands.iter_mut().for_each(|operand| *operand = self.aligned(*operand));
         Some(0)
     }
 
     /// The same series as seen from the trader's own candles.
-    pub fn to_own(&mut self, series: Series) -> Series {
+    pub fn aligned(&mut self, series: Series) -> Series {
         match series.clock {
             None | Some(0) => series,
             Some(_) => self.node(Op::Align(series.node), series.kind, Some(0)),
@@ -134,7 +134,7 @@ impl Graph {
     /// Roots end up on clock 0. A constant is written once for each clock that uses it, since the operands of a
     /// node live on its own clock.
     pub fn emit(&mut self, roots: &[Series]) -> Emitted {
-        let roots: Vec<NodeId> = roots.iter().map(|root| self.to_own(*root).node).collect();
+        let roots: Vec<NodeId> = roots.iter().map(|root| self.aligned(*root).node).collect();
         let wanted = self.wanted(&roots);
         let mut used: Vec<u8> = wanted.iter().flatten().copied().chain([0]).collect();
         used.extend(self.nodes.iter().zip(&wanted).filter(|(_, on)| !on.is_empty()).filter_map(|(n, _)| match n.op {

@@ -7,15 +7,17 @@ use rhai::{LexError, ParseError, ParseErrorType};
 pub fn explain(script: &str, error: &ParseError) -> SyntaxError {
     let ParseError(kind, at) = error;
     let line = at.line().and_then(|line| script.split('\n').nth(line - 1)).unwrap_or("");
-    let (message, hint) = habit(kind, line).unwrap_or_else(|| plain(kind));
+    let (message, hint) = habit(kind, line, at.position().unwrap_or(0)).unwrap_or_else(|| plain(kind));
     SyntaxError { at: *at, message, hint: (!hint.is_empty()).then_some(hint) }
 }
 
-/// Errors whose cause is known from the symbol that stopped the parser and the line it stands in.
-fn habit(kind: &ParseErrorType, line: &str) -> Option<(String, String)> {
+/// Errors whose cause is known from what stopped the parser, in column `col` of this line.
+fn habit(kind: &ParseErrorType, line: &str, col: usize) -> Option<(String, String)> {
+    let rest = line.chars().skip(col.saturating_sub(1)).collect::<String>();
     let stopped_at = match kind {
         ParseErrorType::Reserved(symbol) | ParseErrorType::UnknownOperator(symbol) => symbol.as_str(),
         ParseErrorType::BadInput(LexError::UnexpectedInput(symbol) | LexError::ImproperSymbol(symbol, _)) => symbol,
+        ParseErrorType::MissingToken(..) if rest.starts_with("=>") => "=>",
         _ => "",
     };
     let told = |message: &str, hint: &str| Some((message.to_owned(), hint.to_owned()));
@@ -23,7 +25,11 @@ fn habit(kind: &ParseErrorType, line: &str) -> Option<(String, String)> {
         "?" => told("\"a ? b : c\" is not in the language", "write select(a, b, c)"),
         "var" => told("\"var\" is not in the language", "write let x = …; a value of the candle before is x[1]"),
         ":=" => told("\":=\" is not in the language", "write x = …, or let x = … for a new name"),
-        "=>" if line.contains('(') => told("\"=>\" does not define a function here", "write fn name(a, b) { … }"),
+        "=>" => told("\"=>\" does not define a function", "write fn name(a, b) { … }"),
+        "|" if rest.starts_with('|') => {
+            told("functions without a name are not in the language", "write fn name(a, b) { … }")
+        }
+        "++" | "--" => told("\"++\" and \"--\" are not in the language", "write x += 1"),
         _ if matches!(kind, ParseErrorType::AssignmentToInvalidLHS(_)) && line.trim_start().starts_with('[') => told(
             "\"[a, b] = …\" is not in the language",
             "keep the record and take its fields: let m = macd(close, 12, 26, 9); m.macd > m.signal",

@@ -61,9 +61,9 @@ pub fn compile(request: &Request) -> Response {
         }
     };
     let mut tracer = Tracer::new(interval, configured, problems);
-    let value = tracer.run(script);
+    let (value, at) = tracer.run(script);
     let Tracer { mut graph, mut problems, .. } = tracer;
-    let program = result::program(&mut graph, &mut problems, request.mode, interval, &value);
+    let program = result::program(&mut graph, &mut problems, request.mode, interval, (&value, at));
     // The engine's own check has the last word: what it refuses could not be stored.
     let checked = program.and_then(|program| match program.validate() {
         Ok(checked) => Some(checked),

@@ -93,13 +93,13 @@ fn derived(graph: &mut Graph, market: &Market, clock: u8, name: &str) -> Option<
             let share = math(graph, Div, change, first);
             let hundred = graph.series(&Value::Number(100.0))?;
             let percent = math(graph, Mul, share, hundred);
-            graph.to_own(percent)
+            graph.aligned(percent)
         }
         "quote_volume_24h" => {
             let day = five_minutes(graph, market);
             let volume = graph.candle(Field::QuoteVolume, day);
             let total = call(graph, day, "sum", 0, vec![volume.node], vec![f64::from(DAY)]);
-            graph.to_own(total)
+            graph.aligned(total)
         }
         _ => return None,
     })

@@ -3,12 +3,15 @@
 
 use crate::habits;
 use rhai::{ASTNode, Engine, ImmutableString, OptimizationLevel, Position, Stmt, Token};
+use std::cell::Cell;
+use std::rc::Rc;
 use vyx_engine::wire::MAX_SCRIPT_BYTES;
 
-/// Deepest nesting of expressions and blocks, at the top level and in functions. Bounds the stack of the parser and,
+/// Deepest nesting of expressions and blocks, at the top level and in functions; each operator of a chain such as
+/// `a + b + c` counts. Bounds the stack of the parser and,
 /// with [`crate::trace::MAX_CALL_DEPTH`], that of the tracer.
-const MAX_DEPTH: usize = 48;
-const MAX_FUNCTION_DEPTH: usize = 24;
+const MAX_DEPTH: usize = 96;
+const MAX_FUNCTION_DEPTH: usize = 32;
 /// Most functions a script defines.
 const MAX_FUNCTIONS: usize = 32;
 
@@ -43,7 +46,11 @@ pub fn parse(script: &str) -> Result<Script, SyntaxError> {
         let message = format!("the script has {} bytes, at most {MAX_SCRIPT_BYTES} are allowed", script.len());
         return Err(SyntaxError { at: Position::NONE, message, hint: None });
     }
-    let ast = engine().compile(script).map_err(|error| habits::explain(script, &error))?;
+    let ast = engine(Rc::default()).compile(script).map_err(|error| habits::explain(script, &error))?;
+    if script.contains("/*") && !comments_are_closed(script) {
+        let hint = Some("\"*/\" ends it".to_owned());
+        return Err(SyntaxError { at: Position::NONE, message: "a comment is not closed".into(), hint });
+    }
     let mut functions: Vec<(Position, Function)> = Vec::new();
     for known in ast.iter_functions() {
         let definition = ast.shared_lib().get_script_fn(known.name, known.params.len());
@@ -75,7 +82,15 @@ pub fn parse(script: &str) -> Result<Script, SyntaxError> {
     Ok(Script { statements: top, functions: functions.into_iter().map(|(_, function)| function).collect() })
 }
 
-fn engine() -> Engine {
+/// Rhai takes the rest of the text for a comment that is not closed, in silence. Then a token after it is never seen.
+fn comments_are_closed(script: &str) -> bool {
+    let furthest = Rc::new(Cell::new(Position::NONE));
+    let parsed = engine(furthest.clone()).compile(format!("{script}\n;"));
+    parsed.is_err() || furthest.get().line() == Some(script.split('\n').count() + 1)
+}
+
+/// The parser; it notes in `furthest` where the last token stood.
+fn engine(furthest: Rc<Cell<Position>>) -> Engine {
     let mut engine = Engine::new_raw();
     engine.set_optimization_level(OptimizationLevel::None);
     engine.set_max_expr_depths(MAX_DEPTH, MAX_FUNCTION_DEPTH);
@@ -84,14 +99,17 @@ fn engine() -> Engine {
     engine.set_allow_anonymous_fn(false);
     // Marked as deprecated only to say that it may change; the version is pinned.
     #[allow(deprecated)]
-    engine.on_parse_token(|token, _, _| match token {
-        Token::Identifier(name) => match name.as_str() {
-            "and" => Token::And,
-            "or" => Token::Or,
-            "not" => Token::Bang,
-            _ => Token::Identifier(name),
-        },
-        other => other,
+    engine.on_parse_token(move |token, at, _| {
+        furthest.set(furthest.get().max(at));
+        match token {
+            Token::Identifier(name) => match name.as_str() {
+                "and" => Token::And,
+                "or" => Token::Or,
+                "not" => Token::Bang,
+                _ => Token::Identifier(name),
+            },
+            other => other,
+        }
     });
     engine
 }

@@ -6,7 +6,7 @@ use crate::problem::Problems;
 use crate::value::{Series, Value};
 use rhai::Position;
 use vyx_core::Interval;
-use vyx_engine::program::{FORMAT, MAX_FIELDS, MAX_NODES};
+use vyx_engine::program::{FORMAT, MAX_FIELDS, MAX_KEY_BYTES, MAX_NODES};
 use vyx_engine::wire::{Mode, VALUE};
 use vyx_engine::{Kind, Program};
 
@@ -21,9 +21,9 @@ pub fn program(
     problems: &mut Problems,
     mode: Mode,
     interval: Interval,
-    result: &Value,
+    (result, at): (&Value, Position),
 ) -> Option<Program> {
-    let (fire, fields) = split(graph, problems, mode, result)?;
+    let (fire, fields) = split(graph, problems, mode, result, at)?;
     let keys = fields.iter().map(|(key, _)| key.clone());
     let roots: Vec<Series> = [fire].into_iter().chain(fields.iter().map(|(_, series)| *series)).collect();
     let emitted = graph.emit(&roots);
@@ -49,13 +49,14 @@ fn split(
     problems: &mut Problems,
     mode: Mode,
     result: &Value,
+    at: Position,
 ) -> Option<(Series, Vec<(String, Series)>)> {
     let advice = || Some("end with a bool, or with #{ fire: …, side: \"long\", note: … }".to_owned());
     match result {
         Value::Poison => None,
         Value::Map(map) => {
             let Some((fire, at)) = map.get("fire") else {
-                problems.error(Position::NONE, "the result has no key \"fire\"", advice());
+                problems.error(at, "the result has no key \"fire\"", advice());
                 return None;
             };
             warn_constant(problems, fire, *at);
@@ -64,24 +65,27 @@ fn split(
             Some((fire?, fields?))
         }
         Value::Nothing => {
-            problems.error(Position::NONE, "the script has no result", advice());
+            // After another error the result may be missing for that reason.
+            if !problems.any() {
+                problems.error(Position::NONE, "the script has no result", advice());
+            }
             None
         }
         value if mode == Mode::Expression => {
             let Some(series) = graph.series(value) else {
                 let refusal = operators::not_plain(value, "the result must be a value");
-                problems.error(Position::NONE, refusal.message, refusal.hint);
+                problems.error(at, refusal.message, refusal.hint);
                 return None;
             };
             let always = graph.series(&Value::Bool(true)).expect("a plain value");
             Some((always, vec![(VALUE.to_owned(), series)]))
         }
         value => {
-            warn_constant(problems, value, Position::NONE);
+            warn_constant(problems, value, at);
             if value.kind() == Some(Kind::Bool) {
                 return Some((graph.series(value).expect("a plain value"), Vec::new()));
             }
-            problems.error(Position::NONE, format!("the result must be a bool, not {}", value.describe()), advice());
+            problems.error(at, format!("the result must be a bool, not {}", value.describe()), advice());
             None
         }
     }
@@ -117,6 +121,10 @@ fn fields<'a>(
     for (key, (value, at)) in entries {
         if key.contains('\0') || key.is_empty() {
             problems.error(*at, "a key needs at least one character, and none of them NUL", None);
+            continue;
+        }
+        if key.len() > MAX_KEY_BYTES {
+            problems.error(*at, format!("a key has {} bytes, at most {MAX_KEY_BYTES} are allowed", key.len()), None);
             continue;
         }
         let Some(series) = graph.series(value) else {

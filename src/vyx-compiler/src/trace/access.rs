@@ -1,5 +1,6 @@
 //! What follows a value: `.property`, `.method(…)` and `[index]`.
 
+use super::expressions::start;
 use super::{Tracer, Walk};
 use crate::calls;
 use crate::names;
@@ -23,7 +24,7 @@ impl Tracer<'_> {
         let mut tie = tie(expr);
         let (mut rest, mut flags) = (&parts.rhs, *flags);
         loop {
-            self.step(rest.start_position())?;
+            self.step(start(rest))?;
             let last = flags.contains(ASTFlags::BREAK) || !matches!(rest, Expr::Dot(..) | Expr::Index(..));
             let (link, next) = match rest {
                 Expr::Dot(parts, flags, _) | Expr::Index(parts, flags, _) if !last => {
@@ -33,19 +34,17 @@ impl Tracer<'_> {
             };
             if flags.contains(ASTFlags::NEGATED) {
                 let refusal = Refusal::new("\"?.\" and \"?[\" are not in the language").hint("write . or [");
-                value = self.refuse(link.start_position(), refusal);
+                value = self.refuse(start(link), refusal);
             }
             value = match (&tie, link) {
                 (Tie::Dot, Expr::Property(name, at)) => self.property(value, &name.2, *at),
                 (Tie::Dot, Expr::MethodCall(call, at)) => self.method(value, call, *at)?,
                 (Tie::Index, index) => {
-                    let at = index.start_position();
+                    let at = start(index);
                     let index = self.expression(index)?;
                     self.index(value, index, at)
                 }
-                (Tie::Dot, other) => {
-                    self.refuse(other.start_position(), Refusal::new("a name is expected after \".\""))
-                }
+                (Tie::Dot, other) => self.refuse(start(other), Refusal::new("a name is expected after \".\"")),
             };
             match next {
                 None => return Ok(value),
@@ -161,7 +160,7 @@ impl Tracer<'_> {
 
     fn method(&mut self, value: Value, call: &FnCallExpr, at: Position) -> Walk {
         let args = self.all(&call.args)?;
-        let places: Vec<Position> = call.args.iter().map(Expr::start_position).collect();
+        let places: Vec<Position> = call.args.iter().map(start).collect();
         let name = call.name.as_str();
         Ok(match value {
             Value::Poison => Value::Poison,

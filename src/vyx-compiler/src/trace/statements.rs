@@ -1,5 +1,6 @@
 //! Statements: names, branches and loops over constants.
 
+use super::expressions::start;
 use super::{MAX_VARIABLES, Stop, Tracer, Variable, Walk};
 use crate::habits;
 use crate::names;
@@ -88,7 +89,7 @@ impl Tracer<'_> {
             other => Some(Refusal::new(format!("\"if\" takes a bool, not {}", other.describe()))),
         };
         if let Some(refusal) = refusal {
-            self.refuse(flow.expr.start_position(), refusal);
+            self.refuse(start(&flow.expr), refusal);
         }
         for branch in [&flow.body, &flow.branch] {
             if let Err(Stop::End) = self.scope(branch.statements()) {
@@ -99,7 +100,7 @@ impl Tracer<'_> {
     }
 
     fn unroll(&mut self, name: &Ident, counter: Option<&Ident>, flow: &FlowControl) -> Walk {
-        let at = flow.expr.start_position();
+        let at = start(&flow.expr);
         let items: Box<dyn Iterator<Item = Value>> = match self.expression(&flow.expr)? {
             Value::List(list) => Box::new((0..list.len()).map(move |i| list[i].clone())),
             Value::Range(from, to) => Box::new((from..to).map(|i| Value::Number(i as f64))),
@@ -125,6 +126,10 @@ impl Tracer<'_> {
                 Err(Stop::Break) => break,
                 Err(stop) => return Err(stop),
             }
+            // The next round would say the same.
+            if self.problems.any() {
+                break;
+            }
         }
         Ok(Value::Nothing)
     }
@@ -134,6 +139,7 @@ impl Tracer<'_> {
         if names::taken(name) {
             let message = format!("\"{name}\" is already a name of the language");
             self.refuse(at, Refusal::new(message).hint(format!("choose another name, e.g. my_{name}")));
+            self.forgive(name);
             return Ok(Value::Nothing);
         }
         if self.variables[self.frame..].iter().any(|v| v.name == name) {
@@ -169,10 +175,7 @@ impl Tracer<'_> {
                 Refusal::new(format!("unknown name \"{name}\"")).hint(format!("write let {name} = … for a new name"))
             };
             self.refuse(*place, refusal);
-            // Known from here on, so that its uses are not reported as well.
-            if op.is_none() && !names::taken(name) && self.variables.len() < MAX_VARIABLES {
-                self.variables.push(Variable { name: name.to_owned(), value: Value::Poison, constant: false });
-            }
+            self.forgive(name);
             return Ok(Value::Nothing);
         };
         if self.variables[i].constant {
@@ -185,5 +188,12 @@ impl Tracer<'_> {
             None => value,
         };
         Ok(Value::Nothing)
+    }
+
+    /// A name that was wrongly defined is poison from here on, so that its uses are not reported as well.
+    fn forgive(&mut self, name: &str) {
+        if self.variables.len() < MAX_VARIABLES {
+            self.variables.push(Variable { name: name.to_owned(), value: Value::Poison, constant: false });
+        }
     }
 }
