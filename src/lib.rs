@@ -61,6 +61,10 @@ extension_sql_file!("../sql/evaluate.sql", name = "evaluate", requires = ["trade
 extension_sql_file!("../sql/cron.sql", name = "cron", requires = ["evaluate"]);
 extension_sql_file!("../sql/security.sql", name = "security", finalize);
 
+/// Tells pgrx, which wants to know every schema, of the one that sql/schema.sql makes.
+#[pg_schema]
+mod vyx {}
+
 /// Called by Postgres when the library is loaded.
 #[pg_guard]
 pub extern "C-unwind" fn _PG_init() {
