@@ -67,7 +67,10 @@ impl StoreSink {
     fn new(store: Store<'static>) -> StoreSink {
         store.set_gauge(Gauge::Connections, 0);
         store.set_gauge(Gauge::Streams, 0);
-        StoreSink { store, writer: Writer::attach(store), log: RefCell::default(), trouble: RefCell::default() }
+        let sink =
+            StoreSink { store, writer: Writer::attach(store), log: RefCell::default(), trouble: RefCell::default() };
+        sink.publish_state();
+        sink
     }
 
     /// Hands the feed's words to the server log: here, between turns, where Postgres may be called.
@@ -175,18 +178,21 @@ impl Sink for StoreSink {
                 add(Counter::Connects);
                 *self.trouble.borrow_mut() = None;
                 self.set(Gauge::Connections, connections);
+                self.publish_state();
             }
             Event::Disconnected { connections, reason } => {
-                add(Counter::Reconnects);
+                add(if reason.is_planned() { Counter::Rotations } else { Counter::Reconnects });
                 if reason == Disconnect::Silent {
                     add(Counter::StalledConnections);
                 }
                 *self.trouble.borrow_mut() = Some(reason.to_string());
                 self.set(Gauge::Connections, connections);
+                self.publish_state();
             }
             Event::ConnectFailed { reason } => {
                 add(Counter::ConnectFailures);
                 *self.trouble.borrow_mut() = Some(reason.to_string());
+                self.publish_state();
             }
             Event::Streams { subscribed, wanted } => {
                 self.set(Gauge::Streams, subscribed);
@@ -201,10 +207,13 @@ impl Sink for StoreSink {
             }
             Event::SymbolsLeftOut(count) => self.set(Gauge::SymbolsLeftOut, count),
         }
-        self.publish_state();
     }
 
     fn log(&self, level: Level, text: String) {
+        if level == Level::Error {
+            *self.trouble.borrow_mut() = Some(text.clone());
+            self.publish_state();
+        }
         let mut log = self.log.borrow_mut();
         if log.len() < MOST_LOG_LINES {
             log.push_back((level, text));
