@@ -141,14 +141,20 @@ impl<'a> Store<'a> {
     ) -> Result<(), ReadError> {
         columns.clear();
         let ring = self.readable(series)?;
+        let mut slots = Vec::with_capacity(ring.capacity as usize);
         let read = ring.read(series.symbol.generation, || {
             columns.clear();
-            for (tag, slot) in ring.closed(*range.start(), *range.end())? {
-                columns.ordinal.push(tag.ordinal());
-                columns.revision.push(tag.revision());
-                for (i, (column, word)) in columns.numbers().into_iter().zip(slot).enumerate() {
-                    let bits = word.load(Ordering::Relaxed);
-                    column.push(if i == AT_TRADES { bits as f64 } else { f64::from_bits(bits) });
+            slots.clear();
+            slots.extend(ring.closed(*range.start(), *range.end())?);
+            columns.ordinal.extend(slots.iter().map(|(tag, _)| tag.ordinal()));
+            columns.revision.extend(slots.iter().map(|(tag, _)| tag.revision()));
+            // Column by column, so that each grows once.
+            for (i, column) in columns.numbers().into_iter().enumerate() {
+                let bits = slots.iter().map(|(_, slot)| slot[i].load(Ordering::Relaxed));
+                if i == AT_TRADES {
+                    column.extend(bits.map(|n| n as f64));
+                } else {
+                    column.extend(bits.map(f64::from_bits));
                 }
             }
             Ok(())
