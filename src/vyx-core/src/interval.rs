@@ -102,7 +102,7 @@ impl Interval {
     /// The ordinal of the kline that holds this moment. Moments before 1970 have negative ordinals.
     pub fn ordinal(self, at: Millis) -> i64 {
         match self {
-            Interval::W1 => (at.0 - FIRST_MONDAY).div_euclid(WEEK),
+            Interval::W1 => at.0.saturating_sub(FIRST_MONDAY).div_euclid(WEEK),
             Interval::Mo1 => {
                 let date = DateTime::from_timestamp_millis(at.0)
                     .unwrap_or(if at.0 < 0 {
@@ -133,7 +133,7 @@ impl Interval {
 
     /// The close time of the kline with this ordinal: the last millisecond inside it, as the exchange has it.
     pub fn close_time(self, ordinal: i64) -> Millis {
-        Millis(self.open_time(ordinal + 1).0.saturating_sub(1))
+        Millis(self.open_time(ordinal.saturating_add(1)).0.saturating_sub(1))
     }
 
     /// The ordinal of the kline that closes at `close_time`, or `None` where no kline does.
@@ -203,6 +203,19 @@ mod tests {
         assert_eq!(Interval::H1.closing_at(close), None);
         assert_eq!(Interval::M1.last_closed(close), Interval::M1.ordinal(close));
         assert_eq!(Interval::M1.last_closed(close - Millis(1)), Interval::M1.ordinal(close) - 1);
+    }
+
+    #[test]
+    fn times_that_no_exchange_sends_do_no_harm() {
+        for interval in Interval::ALL {
+            for extreme in [i64::MIN, i64::MAX] {
+                let ordinal = interval.ordinal(Millis(extreme));
+                assert_eq!(ordinal < 0, extreme < 0, "{interval}");
+                assert_eq!(interval.last_closed(Millis(extreme)) < 0, extreme < 0, "{interval}");
+                interval.close_time(ordinal);
+                interval.close_time(extreme);
+            }
+        }
     }
 
     proptest! {

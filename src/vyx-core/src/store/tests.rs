@@ -99,7 +99,8 @@ fn what_is_no_kline_is_refused_and_each_outcome_is_counted() {
     let off_grid = Kline { open_time: Millis(61_000), ..kline(1, 1, true) };
     let impossible = Kline { high: f64::NAN, ..kline(1, 1, true) };
     let too_far = kline(ORDINAL_LIMIT, 1, true);
-    for bad in [off_grid, impossible, too_far] {
+    let no_time = Kline { open_time: Millis(i64::MIN), ..kline(1, 1, true) };
+    for bad in [off_grid, impossible, too_far, no_time] {
         assert_eq!(writer.put_kline(series, &bad), Merge::Refused, "{bad:?}");
     }
     assert_eq!(store.newest(series), Err(ReadError::NeverFilled));
@@ -108,7 +109,7 @@ fn what_is_no_kline_is_refused_and_each_outcome_is_counted() {
     use Merge::*;
     assert_eq!(outcomes, [Inserted, Stale, LateOpen, Corrected, Inserted, Inserted, TooOld]);
     let counted = [
-        (Counter::RefusedKlines, 3),
+        (Counter::RefusedKlines, 4),
         (Counter::Klines, 4),
         (Counter::StaleKlines, 1),
         (Counter::LateOpen, 1),
