@@ -31,6 +31,7 @@ use problem::Problems;
 use rhai::Position;
 use trace::Tracer;
 use vyx_core::Interval;
+use vyx_core::interval::UnknownInterval;
 use vyx_engine::Checked;
 use vyx_engine::wire::{Compiled, Request, Response, Timeframe, build};
 
@@ -42,42 +43,49 @@ pub fn compile(request: &Request) -> Response {
         let message = format!("this compiler is not of build {}: restart the server", request.build);
         return Response::Failed { build: build(), message };
     }
-    let failed =
-        |error: vyx_core::interval::UnknownInterval| Response::Failed { build: build(), message: error.to_string() };
-    let interval: Interval = match request.interval.parse() {
-        Ok(interval) => interval,
-        Err(error) => return failed(error),
+    let intervals = || -> Result<(Interval, Vec<Interval>), UnknownInterval> {
+        let configured = request.configured.iter().map(|name| name.parse());
+        Ok((request.interval.parse()?, configured.collect::<Result<_, _>>()?))
     };
-    let configured = match request.configured.iter().map(|name| name.parse()).collect() {
-        Ok(configured) => configured,
-        Err(error) => return failed(error),
+    let (own, configured) = match intervals() {
+        Ok(intervals) => intervals,
+        Err(error) => return Response::Failed { build: build(), message: error.to_string() },
     };
     let mut problems = Problems::new(&request.script);
+    let compiled = checked(request, own, configured, &mut problems);
+    let (errors, warnings) = problems.into_sorted();
+    match compiled {
+        Some(checked) if errors.is_empty() => {
+            let (program, timeframes) = (checked.program().clone(), timeframes(&checked));
+            Response::Compiled(Compiled { program, timeframes, warnings })
+        }
+        _ => Response::Refused { problems: errors },
+    }
+}
+
+/// The program, if nothing is wrong; what is, or might be, is among the problems.
+fn checked(request: &Request, own: Interval, configured: Vec<Interval>, problems: &mut Problems) -> Option<Checked> {
     let script = match parse::parse(&request.script) {
         Ok(script) => script,
         Err(error) => {
             problems.error(error.at, error.message, error.hint);
-            return Response::Refused { problems: problems.into_sorted().0 };
+            return None;
         }
     };
-    let mut tracer = Tracer::new(interval, configured, problems);
+    let mut tracer = Tracer::new(own, configured, problems);
     let (value, at) = tracer.run(script);
-    let Tracer { mut graph, mut problems, .. } = tracer;
-    let program = result::program(&mut graph, &mut problems, request.mode, interval, (&value, at));
+    let mut graph = tracer.graph;
+    let program = result::program(&mut graph, problems, request.mode, own, (&value, at))?;
     // The engine's own check has the last word: what it refuses could not be stored.
-    let checked = program.and_then(|program| match program.validate() {
-        Ok(checked) => Some(checked),
+    match program.validate() {
+        Ok(checked) => {
+            warnings::never_ready(&checked, problems);
+            Some(checked)
+        }
         Err(error) => {
             problems.error(Position::NONE, format!("the rule is too large: {error}"), None);
             None
         }
-    });
-    match (checked, problems.into_sorted()) {
-        (Some(checked), (errors, warnings)) if errors.is_empty() => {
-            let timeframes = timeframes(&checked);
-            Response::Compiled(Compiled { program: checked.program().clone(), timeframes, warnings })
-        }
-        (_, (errors, _)) => Response::Refused { problems: errors },
     }
 }
 

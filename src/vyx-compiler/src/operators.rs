@@ -78,7 +78,9 @@ pub fn extreme(graph: &mut Graph, larger: bool, left: &Value, right: &Value) -> 
     number(left, name)?;
     number(right, name)?;
     if let (Value::Number(a), Value::Number(b)) = (left, right) {
-        return Ok(Value::Number(if larger { a.max(*b) } else { a.min(*b) }));
+        // Not f64::max: which of two zeros that gives is not specified.
+        let second = if larger { b > a } else { b < a };
+        return Ok(Value::Number(if second { *b } else { *a }));
     }
     let (a, b, clock) = pair(graph, left, right);
     let op = if larger { Op::Max(a.node, b.node) } else { Op::Min(a.node, b.node) };

@@ -43,9 +43,9 @@ enum Stop {
 
 type Walk<T = Value> = Result<T, Stop>;
 
-pub struct Tracer<'s> {
+pub struct Tracer<'p, 's> {
     pub graph: Graph,
-    pub problems: Problems<'s>,
+    problems: &'p mut Problems<'s>,
     own: Market,
     configured: Vec<Interval>,
     functions: Rc<[Function]>,
@@ -63,8 +63,8 @@ struct Variable {
     constant: bool,
 }
 
-impl<'s> Tracer<'s> {
-    pub fn new(interval: Interval, configured: Vec<Interval>, problems: Problems<'s>) -> Self {
+impl<'p, 's> Tracer<'p, 's> {
+    pub fn new(interval: Interval, configured: Vec<Interval>, problems: &'p mut Problems<'s>) -> Self {
         Tracer {
             graph: Graph::new(interval),
             problems,

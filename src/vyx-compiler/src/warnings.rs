@@ -1,9 +1,12 @@
 //! What is allowed and can hardly be meant.
 
 use crate::graph::Graph;
+use crate::problem::Problems;
 use crate::value::{Series, Value};
-use vyx_engine::Op;
+use rhai::Position;
+use vyx_engine::market;
 use vyx_engine::program::Field;
+use vyx_engine::{Checked, Op};
 
 /// A warning and the advice with it.
 type Warning = (String, String);
@@ -25,6 +28,20 @@ pub fn never_crosses(graph: &Graph, function: &str, args: &[Value]) -> Option<Wa
         "crossover" => never(graph, ">", left, right),
         "crossunder" => never(graph, "<", left, right),
         _ => None,
+    }
+}
+
+/// A rule that needs more candles than a history is sure to have.
+pub fn never_ready(checked: &Checked, problems: &mut Problems) {
+    for (clock, bars) in checked.clocks().iter().zip(checked.warm_up()) {
+        let history = market::history_blocks(clock.interval) * market::BLOCK;
+        if bars as i64 > history {
+            let interval = clock.interval;
+            let message = format!(
+                "rarely or never ready: it needs {bars} candles of \"{interval}\", and a history may have {history}"
+            );
+            problems.warn(Position::NONE, message, Some("shorten the periods, or read a longer interval".into()));
+        }
     }
 }
 

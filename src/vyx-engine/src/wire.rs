@@ -77,7 +77,7 @@ pub struct Compiled {
     pub warnings: Vec<Problem>,
 }
 
-/// The candles of one clock that a program needs before every node has a value.
+/// The candles of one clock that a program needs before it can be ready.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Timeframe {
@@ -85,7 +85,7 @@ pub struct Timeframe {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub symbol: Option<String>,
     pub interval: String,
-    /// Candles, the newest included: 1 where nothing looks back.
+    /// Candles that `fire` needs at most, the newest included: 1 where nothing looks back, 0 where only metadata reads.
     pub bars: u32,
 }
 

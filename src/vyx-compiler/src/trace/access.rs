@@ -16,7 +16,7 @@ enum Tie {
     Index,
 }
 
-impl Tracer<'_> {
+impl Tracer<'_, '_> {
     /// A chain such as `tf("1h").close[1]`, which the parser nests to the right: walked in a loop.
     pub(super) fn chain(&mut self, expr: &Expr) -> Walk {
         let (Expr::Dot(parts, flags, _) | Expr::Index(parts, flags, _)) = expr else { return Ok(Value::Poison) };

@@ -8,7 +8,7 @@ use crate::warnings;
 use rhai::{Expr, FnCallExpr, Position};
 use std::collections::BTreeMap;
 
-impl Tracer<'_> {
+impl Tracer<'_, '_> {
     pub(super) fn expression(&mut self, expr: &Expr) -> Walk {
         let at = start(expr);
         self.step(at)?;

@@ -11,7 +11,7 @@ use rhai::{FnCallExpr, Position};
 use vyx_core::Interval;
 use vyx_engine::catalog;
 
-impl Tracer<'_> {
+impl Tracer<'_, '_> {
     pub(super) fn call(&mut self, call: &FnCallExpr, at: Position) -> Walk {
         let args = self.all(&call.args)?;
         let places: Vec<Position> = call.args.iter().map(start).collect();

@@ -9,7 +9,7 @@ use crate::value::Value;
 use rhai::{ASTFlags, Expr, FlowControl, Ident, Position, Stmt};
 use vyx_engine::Kind;
 
-impl Tracer<'_> {
+impl Tracer<'_, '_> {
     /// The value of a list of statements: that of the last.
     pub(super) fn block(&mut self, statements: &[Stmt]) -> Walk {
         let mut last = Value::Nothing;

@@ -1,6 +1,7 @@
 //! Scripts beside what they are traced to, or beside what is said of them.
 
 mod errors;
+mod folding;
 mod limits;
 mod meaning;
 mod properties;

@@ -45,3 +45,17 @@ fn a_timeframe_that_the_server_does_not_keep_is_told() {
     assert_eq!(told("tf(\"4h\").close > 1"), expected);
     assert_eq!(told("change_24h > 1"), expected.replace("4h", "5m"));
 }
+
+#[test]
+fn a_rule_that_needs_more_than_a_history_is_told() {
+    warned("ema(ema(close, 700), 700) > 1", "");
+    let longer = "shorten the periods, or read a longer interval";
+    warned(
+        "sma(ema(close, 1000), 1000) > 1",
+        &format!("0:0 rarely or never ready: it needs 1999 candles of \"1m\", and a history may have 1536 | {longer}"),
+    );
+    warned(
+        "tf(\"1h\").sma(1000)[100] > 1",
+        &format!("0:0 rarely or never ready: it needs 1100 candles of \"1h\", and a history may have 1024 | {longer}"),
+    );
+}
