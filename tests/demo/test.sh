@@ -33,6 +33,22 @@ pure_tests() { cargo test --profile "$PROFILE" -p vyx-core -p vyx-feed -p vyx-en
 # A target directory of its own: other flags would have cargo build everything else again.
 loom_models() { RUSTFLAGS='--cfg loom' CARGO_TARGET_DIR=$TARGET/loom cargo test -p vyx-core --lib --release loom; }
 
+# The ring under the address and the thread sanitizer, which need a nightly compiler. Each has a target directory of its
+# own; the suppressions name what the unsanitized standard library does in its test runner.
+sanitizers() {
+  if ! cargo +nightly --version >/dev/null 2>&1; then
+    note "skipped: there is no nightly compiler here"
+    return
+  fi
+  local host
+  host=$(rustc -vV | sed -n 's/^host: //p')
+  RUSTFLAGS=-Zsanitizer=address RUSTDOCFLAGS=-Zsanitizer=address CARGO_TARGET_DIR=$TARGET/asan \
+    cargo +nightly test -p vyx-core --target "$host"
+  TSAN_OPTIONS="suppressions=$ROOT/src/vyx-core/tests/tsan-suppressions.txt" CARGO_TARGET_DIR=$TARGET/tsan \
+    RUSTFLAGS='-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer' \
+    cargo +nightly test -p vyx-core --target "$host" --lib --tests -- --test-threads=1
+}
+
 # The server's socket lies beside its data, and a socket's path is short or does not work.
 in_database() {
   local data=$TEST/data as=()
@@ -51,6 +67,7 @@ end_to_end() {
 step 'check: format, clippy, shellcheck' "$DEMO/check.sh"
 step 'pure crates' pure_tests
 step 'models of the ring (loom)' loom_models
+step 'the ring under the sanitizers' sanitizers
 step 'in the database (cargo pgrx test)' in_database
 step 'end to end: a real cluster and the simulator' end_to_end
 
