@@ -18,7 +18,8 @@ pub fn run(file: &str, interval: &str) -> ExitCode {
         Response::Compiled(compiled) => {
             compiled.warnings.iter().for_each(|warning| println!("warning: {warning}"));
             for frame in &compiled.timeframes {
-                println!("{} {}: {} candles", frame.symbol.as_deref().unwrap_or("own"), frame.interval, frame.bars);
+                let symbol = frame.symbol.as_ref().map(|symbol| format!("{symbol} ")).unwrap_or_default();
+                println!("{symbol}{}: {} candles", frame.interval, frame.bars);
             }
             println!("{} nodes", compiled.program.nodes.len());
             ExitCode::SUCCESS
