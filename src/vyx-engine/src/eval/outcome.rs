@@ -37,6 +37,21 @@ pub enum Value {
     NotReady(NotReady),
 }
 
+/// As metadata shows it. JSON has no infinity: that is null, as is what is undecided. Whole numbers stand without a
+/// fraction, as far as every number of their size is exact.
+impl From<Value> for serde_json::Value {
+    fn from(value: Value) -> serde_json::Value {
+        const EXACT: f64 = (1_u64 << f64::MANTISSA_DIGITS) as f64;
+        match value {
+            Value::Number(number) if number.fract() == 0.0 && number.abs() < EXACT => (number as i64).into(),
+            Value::Number(number) => number.into(),
+            Value::Bool(bool) => bool.into(),
+            Value::Text(text) => text.to_string().into(),
+            Value::NotReady(_) => serde_json::Value::Null,
+        }
+    }
+}
+
 /// The outcomes of one evaluation. Programs are numbered as they were given to [`Engine::set_programs`], symbols as they
 /// were given to [`Engine::evaluate`].
 pub struct Outcomes<'a> {
@@ -139,4 +154,19 @@ pub(super) fn outcome(state: State, missing: bool, fire: f64) -> Outcome {
 
 fn not_ready(value: f64) -> NotReady {
     if is_warming(value) { NotReady::Warming } else { NotReady::Undefined }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metadata_shows_whole_numbers_without_a_fraction_and_nothing_that_json_has_not() {
+        let shown = |value| serde_json::Value::from(value).to_string();
+        let number = |number| shown(Value::Number(number));
+        assert_eq!([number(236.0), number(-3.0), number(-0.0), number(0.1)], ["236", "-3", "0", "0.1"]);
+        assert_eq!([number(9_007_199_254_740_992.0), number(1e300)], ["9007199254740992.0", "1e+300"]);
+        assert_eq!([number(f64::INFINITY), shown(Value::NotReady(NotReady::Warming))], ["null", "null"]);
+        assert_eq!([shown(Value::Bool(true)), shown(Value::Text("up".into()))], ["true", "\"up\""]);
+    }
 }
