@@ -21,11 +21,11 @@ const MAX_LIMIT: i32 = 65_536;
 const POSTGRES_EPOCH: i64 = 946_684_800_000;
 
 /// A moment as SQL has it. Moments of the exchange lie well inside the range of timestamptz; one that does not is NULL.
-fn timestamp(at: Millis) -> Option<TimestampWithTimeZone> {
+pub fn timestamp(at: Millis) -> Option<TimestampWithTimeZone> {
     at.0.checked_sub(POSTGRES_EPOCH)?.checked_mul(1_000)?.try_into().ok()
 }
 
-fn millis(at: TimestampWithTimeZone) -> Millis {
+pub fn millis(at: TimestampWithTimeZone) -> Millis {
     let micros: pg_sys::TimestampTz = at.into();
     Millis(micros.div_euclid(1_000).saturating_add(POSTGRES_EPOCH))
 }

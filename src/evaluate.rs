@@ -1,3 +1,19 @@
 //! What is due, its outcomes, and the batch that is written. Knows neither who asked nor how scripts are compiled.
+//!
+//! A candle of a symbol is *due* when every tracked series of the symbol whose candle closes at the same time is settled
+//! (held closed, or confirmed absent), and the history of what is read is complete. Until then it waits, and everything
+//! after it in its series. Where another symbol's data is missing for longer than `vyx.close_grace`, the versions that
+//! read it are put off (`vyx.pending`) and the rest is evaluated.
 
+mod batch;
+mod close;
+mod evaluator;
 pub mod market;
+mod pending;
+mod ready;
+mod signal;
+mod tables;
+mod version;
+
+pub use batch::Batch;
+pub use evaluator::{Evaluator, Request};

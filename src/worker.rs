@@ -4,6 +4,7 @@
 
 #![allow(unsafe_code)]
 
+pub mod evaluate;
 pub mod ingest;
 mod runtime;
 
@@ -24,6 +25,15 @@ pub fn register() {
         .set_function("vyx_ingest_main")
         .enable_shmem_access(None)
         .set_start_time(BgWorkerStartTime::ConsistentState)
+        .set_restart_time(Some(RESTART_AFTER))
+        .load();
+    BackgroundWorkerBuilder::new("vyx evaluate")
+        .set_type("vyx evaluate")
+        .set_library("vyx")
+        .set_function("vyx_evaluate_main")
+        .enable_spi_access()
+        // After the line above, which sets it too: on a standby nothing can be written.
+        .set_start_time(BgWorkerStartTime::RecoveryFinished)
         .set_restart_time(Some(RESTART_AFTER))
         .load();
 }

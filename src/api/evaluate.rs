@@ -1,12 +1,48 @@
 //! The way into evaluation from SQL; its callers are in sql/evaluate.sql.
 
-use super::timestamp;
-use crate::shmem;
+use super::{parse_interval, timestamp};
+use crate::error::Error;
+use crate::evaluate::{Evaluator, Request};
+use crate::{guc, shmem};
+use pgrx::JsonB;
+use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
+use std::cell::Cell;
+use vyx_core::Interval;
+use vyx_core::store::Store;
 
 /// Market time: the largest time seen from the exchange; NULL before the first, and where vyx is not preloaded.
 #[pg_extern(stable, parallel_safe, schema = "vyx", requires = ["schema"])]
 fn _market_time() -> Option<TimestampWithTimeZone> {
     let now = shmem::store().ok()?.market_time();
     (now.0 > 0).then_some(now).and_then(timestamp)
+}
+
+thread_local! {
+    /// Between calls of one session, so that the candles of each call continue those of the one before.
+    static EVALUATOR: Cell<Option<Evaluator>> = const { Cell::new(None) };
+}
+
+/// What is due and comes of it, as a batch for `vyx.commit_batch`; NULL when nothing is due.
+///
+/// # Errors
+/// An interval that does not exist or is not tracked.
+#[pg_extern(stable, security_definer, schema = "vyx", requires = ["schema"])]
+#[search_path(pg_catalog, pg_temp)]
+#[allow(clippy::result_large_err)]
+fn _evaluate_batch(interval: Option<&str>) -> Result<Option<JsonB>, ErrorReport> {
+    let store = shmem::store()?;
+    let only = interval.map(|text| tracked(&store, text)).transpose()?;
+    let request = Request { store, only, by: "sql", grace: guc::close_grace() };
+    // Taken out meanwhile: an error on the way leaves none behind that is half done.
+    let mut evaluator = EVALUATOR.take().unwrap_or_default();
+    let tables = evaluator.read(request).unwrap_or_else(|error| error!("vyx cannot read its tables: {error}"));
+    let batch = evaluator.evaluate(request, &tables);
+    EVALUATOR.set(Some(evaluator));
+    Ok(batch.map(|batch| JsonB(batch.to_json())))
+}
+
+fn tracked(store: &Store<'static>, text: &str) -> Result<Interval, Error> {
+    let interval = parse_interval(text)?;
+    if store.shape().slots(interval) == 0 { Err(Error::UntrackedInterval(interval)) } else { Ok(interval) }
 }

@@ -74,6 +74,7 @@ named! {
         MarketTime "market_time" "Largest time seen from the exchange, in milliseconds since 1970.",
         SkewMs "skew_ms" "Exchange's clock minus local clock, in milliseconds.",
         LastFrame "last_frame" "Local time of the newest frame, in milliseconds since 1970; 0 before the first.",
+        EvaluateConnects "evaluate_connects" "Attempts of vyx evaluate to connect to its database since it last did.",
         HistoryPausedUntil "history_paused_until" "Local time until which no history is asked for, in milliseconds since 1970.",
     }
 }

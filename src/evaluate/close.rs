@@ -1,0 +1,206 @@
+//! One close: which symbols are due, and what stands in a version's way.
+
+use super::market::StoreMarket;
+use super::ready::{self, Ready};
+use super::version::{InForce, Version};
+use std::collections::HashMap;
+use std::rc::Rc;
+use vyx_core::store::SymbolEntry;
+use vyx_core::{Interval, Kline, Millis, Symbol};
+use vyx_engine::ClockKey;
+
+/// How far one series is evaluated, and may be.
+pub struct Line {
+    pub symbol: Symbol,
+    interval: Interval,
+    /// The watermark as it was read.
+    pub read: Option<Millis>,
+    /// The ordinal through which it is evaluated.
+    pub through: i64,
+    /// The newest ordinal that is closed.
+    pub last: i64,
+    /// Candles that versions in force should have seen, and that are too old now.
+    pub skipped: i64,
+    /// It goes no further in this batch.
+    pub stopped: bool,
+}
+
+impl Line {
+    /// `first` is the time from which any version evaluates.
+    pub fn new(
+        market: &StoreMarket,
+        symbol: &SymbolEntry,
+        interval: Interval,
+        read: Option<Millis>,
+        first: Millis,
+        now: Millis,
+    ) -> Line {
+        let name = symbol.info.symbol;
+        let last = interval.last_closed(now);
+        let begin = match read {
+            Some(read) => interval.last_closed(read),
+            // Before the first word from the exchange nothing can be said of when it was tracked.
+            None if symbol.since.0 <= 0 => last,
+            None => interval.last_closed(symbol.since),
+        };
+        // Nobody evaluates what closes before.
+        let idle = interval.last_closed(first - Millis(1)).min(last);
+        let mut line =
+            Line { symbol: name, interval, read, through: begin.max(idle), last, skipped: 0, stopped: false };
+        let known = market.series(&name, interval).and_then(|series| market.completeness(series));
+        if let Some(known) = known {
+            let lost = (ready::first_exact(&name, interval, &known) - 1).min(last);
+            line.skipped = (lost - line.through).max(0);
+            line.through = line.through.max(lost);
+        }
+        line
+    }
+
+    pub fn stands_before(&self, ordinal: i64) -> bool {
+        !self.stopped && self.through + 1 == ordinal
+    }
+
+    /// Whether there is something to write: a new watermark is, since it says from where on the series is evaluated.
+    pub fn moved(&self) -> bool {
+        self.read.is_none_or(|read| self.interval.close_time(self.through) > read)
+    }
+}
+
+/// A symbol that is due.
+pub struct Candidate<'a> {
+    pub line: &'a mut Line,
+    /// `None`: the exchange confirmed that there is no such candle.
+    pub kline: Option<Kline>,
+    /// What was traded in 24 hours, where a version asks for it.
+    pub volume: Option<Result<f64, &'static str>>,
+    /// Intervals of its own that will never be held far enough back.
+    pub never: Vec<(Interval, &'static str)>,
+}
+
+impl Candidate<'_> {
+    /// Whether a version looks at the symbol, and enough is traded in it; one that cannot know looks.
+    pub fn is_wanted_by(&self, version: &Version) -> bool {
+        let enough = match (version.min_quote_volume_24h, self.volume) {
+            (Some(least), Some(Ok(volume))) => volume >= least,
+            _ => true,
+        };
+        enough && version.covers(&self.line.symbol)
+    }
+}
+
+/// Why a version is not evaluated at a candle.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Obstacle {
+    /// Another symbol's data is still missing: the series, by name.
+    Waiting(String),
+    /// It never will be: cause and message.
+    Failed(&'static str, String),
+}
+
+/// A close with the versions in force.
+pub struct Close<'a> {
+    market: &'a StoreMarket<'a>,
+    interval: Interval,
+    ordinal: i64,
+    /// Close times of the candle and the one before.
+    times: [Millis; 2],
+    versions: &'a [&'a InForce],
+    /// Intervals that some version reads of the symbol itself.
+    own: Vec<Interval>,
+    /// Other symbols' series that some version reads.
+    foreign: HashMap<ClockKey, Ready>,
+}
+
+impl<'a> Close<'a> {
+    pub fn new(market: &'a StoreMarket, interval: Interval, ordinal: i64, versions: &'a [&'a InForce]) -> Close<'a> {
+        let times = [ordinal, ordinal - 1].map(|ordinal| interval.close_time(ordinal));
+        let (mut own, mut foreign) = (vec![interval], HashMap::new());
+        for clock in versions.iter().flat_map(|version| clocks(&version.version)) {
+            match clock.symbol {
+                None if !own.contains(&clock.interval) => own.push(clock.interval),
+                None => {}
+                Some(symbol) => {
+                    foreign.entry(*clock).or_insert_with(|| ready::history(market, &symbol, clock.interval, times));
+                }
+            }
+        }
+        Close { market, interval, ordinal, times, versions, own, foreign }
+    }
+
+    /// Whether a series' candle is due; stops the line if it must wait.
+    pub fn candidate<'l>(&self, line: &'l mut Line, overdue: bool, waiting: &mut bool) -> Option<Candidate<'l>> {
+        let symbol = line.symbol;
+        line.stopped = true; // unless everything is there
+        if !ready::is_settled(self.market, &symbol, self.times[0]) {
+            return None;
+        }
+        let mut never = Vec::new();
+        for interval in &self.own {
+            match ready::history(self.market, &symbol, *interval, self.times) {
+                Ready::Yes => {}
+                Ready::Waiting => return None,
+                Ready::Never(why) => never.push((*interval, why)),
+            }
+        }
+        let wants_volume = self.covering(&symbol).any(|version| version.min_quote_volume_24h.is_some());
+        let volume = match wants_volume.then(|| self.volume(&symbol)) {
+            Some(Err(Ready::Waiting)) => return None,
+            Some(Err(Ready::Never(why))) => Some(Err(why)),
+            Some(Ok(volume)) => Some(Ok(volume)),
+            Some(Err(Ready::Yes)) | None => None,
+        };
+        if !overdue && self.covering(&symbol).any(|version| self.missing(version).is_some()) {
+            *waiting = true;
+            return None;
+        }
+        let series = self.market.series(&symbol, self.interval)?;
+        let kline = self.market.store().closed(series, self.ordinal, self.ordinal).ok()?.pop();
+        line.stopped = false;
+        Some(Candidate { line, kline, volume, never })
+    }
+
+    fn volume(&self, symbol: &Symbol) -> Result<f64, Ready> {
+        let interval = ready::volume_interval(self.market)
+            .ok_or(Ready::Never("cannot be summed: no interval up to 1h is tracked"))?;
+        ready::quote_volume(self.market, symbol, interval, self.times[0])
+    }
+
+    /// Versions in force that look at a symbol.
+    fn covering(&self, symbol: &Symbol) -> impl Iterator<Item = &'a Rc<Version>> {
+        self.versions.iter().map(|version| &version.version).filter(move |version| version.covers(symbol))
+    }
+
+    /// Another symbol's series that a version waits for.
+    fn missing(&self, version: &Version) -> Option<String> {
+        let clock = clocks(version).iter().find(|clock| self.foreign.get(clock) == Some(&Ready::Waiting))?;
+        Some(format!("{} {}", clock.symbol?, clock.interval))
+    }
+
+    /// What stands in the way of evaluating a version for a symbol.
+    pub fn obstacle(&self, version: &Version, candle: &Candidate) -> Option<Obstacle> {
+        if let Err(why) = &version.program {
+            return Some(Obstacle::Failed("program", why.clone()));
+        }
+        if let (Some(_), Some(Err(why))) = (version.min_quote_volume_24h, candle.volume) {
+            return Some(Obstacle::Failed("volume", format!("the volume of 24 hours {why}")));
+        }
+        for clock in clocks(version) {
+            let own = candle.never.iter().find(|(interval, _)| *interval == clock.interval).map(|(_, why)| *why);
+            let why = match (clock.symbol, self.foreign.get(clock)) {
+                (None, _) => own,
+                (Some(_), Some(Ready::Never(why))) => Some(*why),
+                (Some(_), _) => None,
+            };
+            if let Some(why) = why {
+                let symbol = clock.symbol.unwrap_or(candle.line.symbol);
+                return Some(Obstacle::Failed("history", format!("{symbol} {} {why}", clock.interval)));
+            }
+        }
+        self.missing(version).map(Obstacle::Waiting)
+    }
+}
+
+/// The series a version reads; none if it has no program.
+pub fn clocks(version: &Version) -> &[ClockKey] {
+    version.program.as_ref().map_or(&[], |program| program.clocks())
+}

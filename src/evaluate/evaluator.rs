@@ -1,0 +1,319 @@
+//! Turns what is due into batches. Keeps, between batches, programs and what makes the next candle cheap.
+
+use super::batch::{Batch, Entries, Pair, Signal, Watermark};
+use super::close::{Close, Line, Obstacle};
+use super::market::StoreMarket;
+use super::signal;
+use super::tables::Tables;
+use super::version::{InForce, Key, Version};
+use pgrx::spi::SpiResult;
+use serde_json::{Map, Number, Value as Json};
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use vyx_core::store::{Store, SymbolEntry};
+use vyx_core::{Interval, Kline, Millis, Symbol};
+use vyx_engine::program::FORMAT;
+use vyx_engine::{Engine, NotReady, Outcome, Outcomes, Value};
+
+/// Most candles of a batch, so that its transaction stays short: a close of 500 symbols fits whole.
+const MOST_CANDLES: usize = 600;
+/// Signals after which a batch takes no further candle: some 5 MB of batch, a fraction of a second to write.
+const MOST_SIGNALS: usize = 5_000;
+/// When a close was first seen is forgotten after this.
+const REMEMBER: Duration = Duration::from_secs(3_600);
+
+/// Evaluates, batch after batch. One lives in each process that does.
+#[derive(Default)]
+pub struct Evaluator {
+    pub(super) versions: HashMap<Key, Rc<Version>>,
+    engines: HashMap<Interval, Warm>,
+    /// When, by transport time, a close was first seen: what `vyx.close_grace` is counted from.
+    first_seen: HashMap<(Interval, i64), Instant>,
+    /// Something waits that time alone makes due.
+    pub(super) waiting: bool,
+}
+
+/// Who asks for what.
+#[derive(Clone, Copy)]
+pub struct Request {
+    pub store: Store<'static>,
+    /// `None`: all intervals.
+    pub only: Option<Interval>,
+    /// `worker` or `sql`.
+    pub by: &'static str,
+    /// How long a candle waits for another symbol's data.
+    pub grace: Duration,
+}
+
+/// An engine with the versions it was given, in its order.
+pub(super) struct Warm {
+    pub engine: Engine,
+    versions: Vec<Rc<Version>>,
+    /// Each version's place in the engine.
+    pub places: HashMap<Key, usize>,
+}
+
+impl Warm {
+    pub fn new(interval: Interval) -> Warm {
+        Warm { engine: Engine::new(interval), versions: Vec::new(), places: HashMap::new() }
+    }
+
+    /// Evaluates these versions from now on: those of them that have a program.
+    pub fn set(&mut self, versions: impl Iterator<Item = Rc<Version>>) {
+        let versions: Vec<_> = versions.filter(|version| version.program.is_ok()).collect();
+        if versions.len() == self.versions.len() && versions.iter().zip(&self.versions).all(|(a, b)| Rc::ptr_eq(a, b)) {
+            return;
+        }
+        let programs = versions.iter().enumerate().filter_map(|(place, version)| {
+            let program = version.program.as_ref().ok()?;
+            Some((place as u64, Arc::clone(program)))
+        });
+        self.engine.set_programs(programs.collect()).expect("versions are sorted by their program's interval");
+        self.places = versions.iter().enumerate().map(|(place, version)| (version.key, place)).collect();
+        self.versions = versions;
+    }
+}
+
+impl Evaluator {
+    /// Reads what the tables say, in the caller's transaction.
+    ///
+    /// # Errors
+    /// Those of SPI.
+    pub fn read(&mut self, request: Request) -> SpiResult<Tables> {
+        let market = StoreMarket::new(request.store);
+        Tables::read(&mut self.versions, request.only, |symbol, interval| market.series(symbol, interval).is_some())
+    }
+
+    /// Evaluates what is due, oldest first, up to a batch. `None` if nothing is.
+    pub fn evaluate(&mut self, request: Request, tables: &Tables) -> Option<Batch> {
+        let began = Instant::now();
+        let now = request.store.market_time();
+        let symbols: Vec<SymbolEntry> =
+            request.store.symbols().filter_map(|symbol| request.store.symbol(symbol)).collect();
+        if now.0 <= 0 || symbols.is_empty() {
+            return None;
+        }
+        let market = StoreMarket::new(request.store);
+        let mut batch = Batch::new(request.by);
+        self.waiting = false;
+        self.first_seen.retain(|_, seen| seen.elapsed() < REMEMBER);
+        self.finish_pending(&market, tables, &mut batch);
+        let intervals = request.store.shape().intervals();
+        let mut works: Vec<Work> = intervals
+            .filter(|interval| request.only.is_none_or(|only| only == *interval))
+            .filter_map(|interval| Work::new(&market, tables, interval, &symbols, now))
+            .collect();
+        for work in &works {
+            self.seen(work.interval, work.interval.last_closed(now));
+        }
+        let mut candles = 0;
+        while candles < MOST_CANDLES && batch.signals.len() < MOST_SIGNALS {
+            pgrx::check_for_interrupts!();
+            let next = works.iter_mut().filter_map(|work| Some((work.next()?, work)));
+            let Some((ordinal, work)) = next.min_by_key(|(ordinal, work)| work.interval.close_time(*ordinal)) else {
+                break;
+            };
+            candles += self.close(&market, request, work, ordinal, symbols.len(), &mut batch);
+        }
+        batch.watermarks = works.iter().flat_map(Work::watermarks).collect();
+        batch.evaluated_at = request.store.market_time().0;
+        batch.evaluate_ms = began.elapsed().as_secs_f64() * 1e3;
+        (!batch.is_empty()).then_some(batch)
+    }
+
+    /// Whether something waits that time alone makes due.
+    pub fn is_waiting(&self) -> bool {
+        self.waiting
+    }
+
+    /// How long ago this process first saw that a candle must be closed.
+    fn seen(&mut self, interval: Interval, ordinal: i64) -> Duration {
+        self.first_seen.entry((interval, ordinal)).or_insert_with(Instant::now).elapsed()
+    }
+
+    /// One close of one interval: all its lines that stand right before it. Gives how many candles it looked at.
+    fn close(
+        &mut self,
+        market: &StoreMarket,
+        request: Request,
+        work: &mut Work,
+        ordinal: i64,
+        expected: usize,
+        batch: &mut Batch,
+    ) -> usize {
+        let interval = work.interval;
+        let close_time = interval.close_time(ordinal);
+        let covering: Vec<&InForce> = work.versions.iter().filter(|version| version.at(close_time)).collect();
+        let group = work.lines.iter_mut().filter(|line| line.stands_before(ordinal));
+        if covering.is_empty() {
+            return group.map(|line| line.through = ordinal).count();
+        }
+        let known = self.first_seen.contains_key(&(interval, ordinal));
+        let overdue = self.seen(interval, ordinal) >= request.grace;
+        let close = Close::new(market, interval, ordinal, &covering);
+        let mut looked_at = 0;
+        let mut due = Vec::new();
+        for line in group {
+            looked_at += 1;
+            due.extend(close.candidate(line, overdue, &mut self.waiting));
+        }
+        let warm = self.engines.entry(interval).or_insert_with(|| Warm::new(interval));
+        warm.set(work.versions.iter().map(|version| Rc::clone(&version.version)));
+        let asked: Vec<Symbol> =
+            due.iter().filter(|candle| candle.kline.is_some()).map(|candle| candle.line.symbol).collect();
+        let Warm { engine, places, .. } = warm;
+        let outcomes = engine.evaluate(market, &asked, ordinal);
+        if market.take_failed() {
+            self.engines.remove(&interval);
+            due.into_iter().for_each(|candle| candle.line.stopped = true);
+            return looked_at;
+        }
+        // Programs by their place in the engine; none for a version that has no program.
+        let placed: Vec<_> =
+            covering.iter().map(|covering| (&covering.version, places.get(&covering.version.key).copied())).collect();
+        let mut entries = batch.at(interval, close_time);
+        entries.cycle.expected = expected;
+        entries.cycle.traders = covering.len();
+        let mut symbol = 0;
+        for candle in due {
+            if entries.signals.len() >= MOST_SIGNALS {
+                candle.line.stopped = true; // its outcomes are kept by the engine for the next batch
+                continue;
+            }
+            candle.line.through = ordinal;
+            entries.cycle.series += 1;
+            entries.cycle.late += usize::from(known && overdue);
+            let Some(kline) = candle.kline else {
+                entries.cycle.absent += 1;
+                continue;
+            };
+            let said = Said { outcomes: &outcomes, symbol, name: candle.line.symbol, kline, close_time, interval };
+            symbol += 1;
+            for (version, program) in placed.iter().filter(|(version, _)| candle.is_wanted_by(version)) {
+                match (close.obstacle(version, &candle), program) {
+                    (None, Some(program)) => said.enter(&mut entries, version, *program),
+                    (None, None) => unreachable!("a version without a program has that for an obstacle"),
+                    (Some(Obstacle::Waiting(series)), _) => entries.put_off(said.pair(version), series),
+                    (Some(Obstacle::Failed(cause, why)), _) => entries.fail(said.pair(version), cause, why),
+                }
+            }
+        }
+        looked_at
+    }
+}
+
+/// What programs say of one symbol's candle.
+pub(super) struct Said<'a> {
+    pub outcomes: &'a Outcomes<'a>,
+    /// The symbol's place among the outcomes.
+    pub symbol: usize,
+    pub name: Symbol,
+    pub kline: Kline,
+    pub close_time: Millis,
+    pub interval: Interval,
+}
+
+impl Said<'_> {
+    /// Counts what one program says, and signals if that is news.
+    pub fn enter(&self, entries: &mut Entries, version: &Version, program: usize) {
+        let outcome = self.outcomes.now(program, self.symbol);
+        let cycle = &mut *entries.cycle;
+        match outcome {
+            Outcome::Match => cycle.matched += 1,
+            Outcome::NoMatch => cycle.unmatched += 1,
+            Outcome::NotReady(NotReady::Warming | NotReady::Undefined) => cycle.not_ready += 1,
+            Outcome::NotReady(NotReady::HistoryMissing) | Outcome::Absent => {
+                // All that is read was there a moment ago: the market was reset meanwhile.
+                let why = format!("the history of {} was lost while it was evaluated", self.name);
+                return entries.fail(self.pair(version), "history", why);
+            }
+        }
+        cycle.evaluated += 1;
+        // Where nothing can be said of the candle before, there is no edge.
+        let news = !version.edge || self.outcomes.before(program, self.symbol) == Outcome::NoMatch;
+        if outcome != Outcome::Match || !news {
+            return;
+        }
+        cycle.fired += 1;
+        let (trader, number) = version.key;
+        entries.signals.push(Signal {
+            id: signal::id(trader, number, self.close_time, self.interval, &self.name),
+            pair: self.pair(version),
+            open_time: self.kline.open_time.0,
+            price: self.kline.close,
+            metadata: self.metadata(program),
+            kline_revision: self.kline.revision,
+            engine: FORMAT,
+        });
+    }
+
+    /// The names of a version at this candle.
+    pub fn pair(&self, version: &Version) -> Pair {
+        Pair::new(version.key, &self.name, self.interval, self.close_time)
+    }
+
+    /// What is not decided, and what JSON has no number for, is null.
+    fn metadata(&self, program: usize) -> Map<String, Json> {
+        let fields = self.outcomes.fields(program, self.symbol);
+        fields.map(|(key, value)| (key.to_owned(), json(value))).collect()
+    }
+}
+
+fn json(value: Value) -> Json {
+    match value {
+        Value::Number(number) => Number::from_f64(number).map_or(Json::Null, Json::Number),
+        Value::Bool(truth) => Json::Bool(truth),
+        Value::Text(text) => Json::String(text.to_string()),
+        Value::NotReady(_) => Json::Null,
+    }
+}
+
+/// What is to be done at one interval.
+struct Work {
+    interval: Interval,
+    versions: Vec<InForce>,
+    lines: Vec<Line>,
+}
+
+impl Work {
+    /// `None` where no version may evaluate anything.
+    fn new(
+        market: &StoreMarket,
+        tables: &Tables,
+        interval: Interval,
+        symbols: &[SymbolEntry],
+        now: Millis,
+    ) -> Option<Work> {
+        let versions = || tables.versions.iter().filter(move |version| version.version.interval == interval);
+        versions().next()?;
+        let lines: Vec<Line> = symbols
+            .iter()
+            .filter_map(|symbol| {
+                let read = tables.watermarks.get(&(symbol.info.symbol, interval)).copied();
+                let relevant = versions().filter(|version| read.is_none_or(|read| version.after(read)));
+                let first = relevant.map(|version| version.from).min()?;
+                Some(Line::new(market, symbol, interval, read, first, now))
+            })
+            .collect();
+        let oldest = lines.iter().map(|line| interval.close_time(line.through)).min()?;
+        Some(Work { interval, versions: versions().filter(|version| version.after(oldest)).cloned().collect(), lines })
+    }
+
+    /// The oldest candle at which something may be due.
+    fn next(&self) -> Option<i64> {
+        self.lines.iter().filter(|line| !line.stopped && line.through < line.last).map(|line| line.through + 1).min()
+    }
+
+    fn watermarks(&self) -> impl Iterator<Item = Watermark> + use<'_> {
+        let interval = self.interval;
+        self.lines.iter().filter(|line| line.moved()).map(move |line| Watermark {
+            symbol: line.symbol.to_string(),
+            interval: interval.as_str(),
+            read: line.read.map(|read| read.0),
+            through: interval.close_time(line.through).0,
+            skipped: line.skipped,
+        })
+    }
+}

@@ -1,0 +1,185 @@
+//! What the tables say when an evaluation begins, read over SPI in one snapshot.
+
+use super::version::{InForce, Key, Version, load};
+use pgrx::datum::DatumWithOid;
+use pgrx::prelude::*;
+use pgrx::spi::{SpiClient, SpiHeapTupleData, SpiResult};
+use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
+use uuid::Uuid;
+use vyx_core::{Interval, Millis, Symbol};
+
+/// Most rows of `vyx.pending` that are looked at in one batch, oldest first.
+const MOST_PENDING: i64 = 1_000;
+
+/// What is known of evaluation so far.
+#[derive(Default)]
+pub struct Tables {
+    /// The close time through which each series was evaluated.
+    pub watermarks: HashMap<(Symbol, Interval), Millis>,
+    /// Versions that may evaluate candles after the oldest watermark, and those that something is pending for.
+    pub versions: Vec<InForce>,
+    pub pending: Vec<PendingRow>,
+}
+
+/// A row of `vyx.pending`.
+pub struct PendingRow {
+    pub key: Key,
+    pub symbol: Symbol,
+    pub interval: Interval,
+    pub close_time: Millis,
+}
+
+impl Tables {
+    /// Reads the tables. `known` are the versions that were read before; those no longer needed are forgotten. `tracked`
+    /// tells the series whose watermarks count.
+    ///
+    /// # Errors
+    /// Those of SPI; errors of the database pass through as such.
+    pub fn read(
+        known: &mut HashMap<Key, Rc<Version>>,
+        only: Option<Interval>,
+        tracked: impl Fn(&Symbol, Interval) -> bool,
+    ) -> SpiResult<Tables> {
+        Spi::connect(|client| {
+            let mut tables = Tables { pending: pending(client, only)?, ..Tables::default() };
+            tables.watermarks = watermarks(client, only)?;
+            tables.watermarks.retain(|(symbol, interval), _| tracked(symbol, *interval));
+            let oldest = tables.watermarks.values().min().copied();
+            let wanted: Vec<Key> = tables.pending.iter().map(|row| row.key).collect();
+            let periods = periods(client, oldest, &wanted)?;
+            known.retain(|key, _| periods.iter().any(|(wanted, ..)| wanted == key));
+            let new: Vec<Key> = periods.iter().map(|(key, ..)| *key).filter(|key| !known.contains_key(key)).collect();
+            if !new.is_empty() {
+                known.extend(versions(client, &new)?.into_iter().map(|version| (version.key, Rc::new(version))));
+            }
+            let in_force = |(key, from, to): (Key, Millis, Option<Millis>)| {
+                Some(InForce { version: Rc::clone(known.get(&key)?), from, to })
+            };
+            tables.versions = periods.into_iter().filter_map(in_force).collect();
+            Ok(tables)
+        })
+    }
+}
+
+/// A column that is not null, by its place from 1.
+fn column<T: FromDatum + IntoDatum>(row: &SpiHeapTupleData, place: usize) -> SpiResult<Option<T>> {
+    row.get(place)
+}
+
+fn millis(at: TimestampWithTimeZone) -> Millis {
+    crate::api::millis(at)
+}
+
+/// A series as two columns name it; `None` for names that this server cannot have, e.g. of a dump of a later version.
+fn series(row: &SpiHeapTupleData, place: usize) -> SpiResult<Option<(Symbol, Interval)>> {
+    let symbol = column::<&str>(row, place)?.and_then(|text| Symbol::new(text).ok());
+    let interval = column::<&str>(row, place + 1)?.and_then(|text| text.parse().ok());
+    Ok(symbol.zip(interval))
+}
+
+fn watermarks(client: &SpiClient, only: Option<Interval>) -> SpiResult<HashMap<(Symbol, Interval), Millis>> {
+    let rows = client.select(
+        "SELECT w.symbol, w.\"interval\", w.evaluated_through FROM vyx.watermarks w
+         WHERE w.\"interval\" OPERATOR(pg_catalog.=) coalesce($1, w.\"interval\")",
+        None,
+        &[DatumWithOid::from(only.map(Interval::as_str))],
+    )?;
+    let mut watermarks = HashMap::with_capacity(rows.len());
+    for row in rows {
+        if let (Some(series), Some(through)) = (series(&row, 1)?, column(&row, 3)?) {
+            watermarks.insert(series, millis(through));
+        }
+    }
+    Ok(watermarks)
+}
+
+fn pending(client: &SpiClient, only: Option<Interval>) -> SpiResult<Vec<PendingRow>> {
+    let rows = client.select(
+        "SELECT p.trader_id, p.trader_version, p.symbol, p.\"interval\", p.close_time FROM vyx.pending p
+         WHERE p.\"interval\" OPERATOR(pg_catalog.=) coalesce($1, p.\"interval\") ORDER BY p.close_time LIMIT $2",
+        None,
+        &[DatumWithOid::from(only.map(Interval::as_str)), DatumWithOid::from(MOST_PENDING)],
+    )?;
+    let mut pending = Vec::new();
+    for row in rows {
+        let (key, series, close_time) = (key(&row)?, series(&row, 3)?, column(&row, 5)?);
+        if let (Some(key), Some((symbol, interval)), Some(close_time)) = (key, series, close_time) {
+            pending.push(PendingRow { key, symbol, interval, close_time: millis(close_time) });
+        }
+    }
+    Ok(pending)
+}
+
+/// A version's key in the first two columns.
+fn key(row: &SpiHeapTupleData) -> SpiResult<Option<Key>> {
+    let trader = column::<pgrx::Uuid>(row, 1)?.map(|trader| Uuid::from_bytes(*trader));
+    Ok(trader.zip(column(row, 2)?))
+}
+
+/// Times in force of versions that ended after `oldest`, and of the wanted ones.
+fn periods(
+    client: &SpiClient,
+    oldest: Option<Millis>,
+    wanted: &[Key],
+) -> SpiResult<Vec<(Key, Millis, Option<Millis>)>> {
+    let (traders, numbers) = arrays(wanted);
+    // Without a watermark nothing was ever evaluated: what ended already never will be.
+    let rows = client.select(
+        "SELECT v.trader_id, v.version, v.effective_from, v.effective_to FROM vyx.trader_versions v
+         WHERE v.effective_to IS NULL OR v.effective_to OPERATOR(pg_catalog.>) $1
+         UNION
+         SELECT v.trader_id, v.version, v.effective_from, v.effective_to FROM vyx.trader_versions v
+         JOIN ROWS FROM (pg_catalog.unnest($2::pg_catalog.uuid[]), pg_catalog.unnest($3::pg_catalog.int8[])) AS w(trader_id, version)
+             USING (trader_id, version)",
+        None,
+        &[
+            DatumWithOid::from(oldest.and_then(crate::api::timestamp)),
+            DatumWithOid::from(traders),
+            DatumWithOid::from(numbers),
+        ],
+    )?;
+    let mut periods = Vec::with_capacity(rows.len());
+    for row in rows {
+        if let (Some(key), Some(from)) = (key(&row)?, column(&row, 3)?) {
+            periods.push((key, millis(from), column(&row, 4)?.map(millis)));
+        }
+    }
+    // In a fixed order, so that an engine's programs change only when the versions do.
+    periods.sort_unstable();
+    Ok(periods)
+}
+
+fn arrays(keys: &[Key]) -> (Vec<pgrx::Uuid>, Vec<i64>) {
+    let distinct: HashSet<Key> = keys.iter().copied().collect();
+    distinct.into_iter().map(|(trader, number)| (pgrx::Uuid::from_bytes(trader.into_bytes()), number)).unzip()
+}
+
+fn versions(client: &SpiClient, keys: &[Key]) -> SpiResult<Vec<Version>> {
+    let (traders, numbers) = arrays(keys);
+    let rows = client.select(
+        "SELECT v.trader_id, v.version, v.\"interval\", v.symbols, v.min_quote_volume_24h,
+                v.fire_on OPERATOR(pg_catalog.=) 'edge', v.program::pg_catalog.text
+         FROM vyx.trader_versions v
+         JOIN ROWS FROM (pg_catalog.unnest($1::pg_catalog.uuid[]), pg_catalog.unnest($2::pg_catalog.int8[])) AS w(trader_id, version)
+             USING (trader_id, version)",
+        None,
+        &[DatumWithOid::from(traders), DatumWithOid::from(numbers)],
+    )?;
+    let mut versions = Vec::with_capacity(rows.len());
+    for row in rows {
+        let interval = column::<&str>(&row, 3)?.and_then(|text| text.parse::<Interval>().ok());
+        let (Some(key), Some(interval)) = (key(&row)?, interval) else { continue };
+        let symbols = column::<Vec<Option<String>>>(&row, 4)?.map(|symbols| {
+            symbols.into_iter().flatten().filter_map(|text| Symbol::new(&text).ok()).collect::<HashSet<_>>()
+        });
+        let program = load(column::<&str>(&row, 7)?.unwrap_or_default()).and_then(|program| {
+            let right = program.interval() == interval;
+            if right { Ok(program) } else { Err(format!("the stored program is for {}", program.interval())) }
+        });
+        let min_quote_volume_24h = column(&row, 5)?;
+        let edge = column(&row, 6)?.unwrap_or(true);
+        versions.push(Version { key, interval, symbols, min_quote_volume_24h, edge, program });
+    }
+    Ok(versions)
+}

@@ -1,0 +1,61 @@
+//! Versions of traders: what is evaluated, from when to when.
+
+use std::collections::HashSet;
+use std::rc::Rc;
+use std::sync::Arc;
+use uuid::Uuid;
+use vyx_core::{Interval, Millis, Symbol};
+use vyx_engine::{Checked, ProgramError};
+
+/// Trader and version number.
+pub type Key = (Uuid, i64);
+
+/// A row of `vyx.trader_versions`, apart from what changes.
+pub struct Version {
+    pub key: Key,
+    pub interval: Interval,
+    /// `None`: every tracked symbol.
+    pub symbols: Option<HashSet<Symbol>>,
+    pub min_quote_volume_24h: Option<f64>,
+    /// Fires where a match begins, not on every match.
+    pub edge: bool,
+    /// Or why it cannot be evaluated.
+    pub program: Result<Arc<Checked>, String>,
+}
+
+impl Version {
+    /// Whether it looks at this symbol.
+    pub fn covers(&self, symbol: &Symbol) -> bool {
+        self.symbols.as_ref().is_none_or(|symbols| symbols.contains(symbol))
+    }
+}
+
+/// Reads a stored program.
+pub fn load(program: &str) -> Result<Arc<Checked>, String> {
+    Checked::decode(program.as_bytes()).map(Arc::new).map_err(|error| match error {
+        ProgramError::Format(format) => {
+            format!("the stored program is of format {format}: save the trader again, to have its script compiled anew")
+        }
+        error => format!("the stored program cannot be read: {error}"),
+    })
+}
+
+/// A version with its time in force, in market time.
+#[derive(Clone)]
+pub struct InForce {
+    pub version: Rc<Version>,
+    pub from: Millis,
+    pub to: Option<Millis>,
+}
+
+impl InForce {
+    /// Whether it evaluates a candle that closes then.
+    pub fn at(&self, close_time: Millis) -> bool {
+        self.from <= close_time && self.to.is_none_or(|to| close_time < to)
+    }
+
+    /// Whether it may evaluate candles that close after this.
+    pub fn after(&self, close_time: Millis) -> bool {
+        self.to.is_none_or(|to| to > close_time)
+    }
+}

@@ -1,0 +1,271 @@
+//! `vyx evaluate`: evaluates at once what closes, and writes the signals.
+//!
+//! Reads, evaluates outside of any transaction, writes; asks `evaluate` what is due and knows nothing of it.
+
+#![allow(unsafe_code)]
+
+use super::{reload_settings, wall_time};
+use crate::evaluate::{Batch, Evaluator, Request};
+use crate::{guc, shmem};
+use pgrx::JsonB;
+use pgrx::datum::DatumWithOid;
+use pgrx::pg_sys;
+use pgrx::pg_sys::panic::CaughtError;
+use pgrx::prelude::*;
+use std::ffi::CString;
+use std::panic::AssertUnwindSafe;
+use std::time::{Duration, Instant};
+use vyx_core::store::{Gauge, Store, WorkerKind};
+
+/// How often it reports that it is alive, and looks whether something is due by time alone.
+const TURN: Duration = Duration::from_millis(200);
+/// How often it looks for tables that were not there, or that it may not write.
+const RETRY: Duration = Duration::from_secs(1);
+/// The longest pause after errors that follow one another, and between attempts to connect.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+// Postgres' own handlers, as plain symbols: pgrx' bindings of them are wrapped and are no signal handlers.
+unsafe extern "C-unwind" {
+    fn die(signal: i32);
+    fn SignalHandlerForConfigReload(signal: i32);
+}
+
+#[pg_guard]
+#[unsafe(no_mangle)]
+pub extern "C-unwind" fn vyx_evaluate_main(_arg: pg_sys::Datum) {
+    // SAFETY: the first calls of a background worker, on its only thread. `die` ends the process in the midst of a
+    // statement too, at its next look for interrupts; a flag of our own would wait for the statement's end.
+    unsafe {
+        pg_sys::pqsignal(pg_sys::SIGHUP as i32, Some(SignalHandlerForConfigReload));
+        pg_sys::pqsignal(pg_sys::SIGTERM as i32, Some(die));
+        pg_sys::BackgroundWorkerUnblockSignals();
+        pg_sys::before_shmem_exit(Some(on_exit), pg_sys::Datum::null());
+    }
+    let store = shmem::store().unwrap_or_else(|error| panic!("vyx evaluate: {error:?}"));
+    store.worker(WorkerKind::Evaluate).started(std::process::id() as i32, shmem::proc_number(), wall_time());
+    connect(&store);
+    pin_settings();
+    Worker { store, evaluator: Evaluator::default(), seen: None, failures: 0 }.run()
+}
+
+#[pg_guard]
+extern "C-unwind" fn on_exit(_code: i32, _arg: pg_sys::Datum) {
+    if let Ok(store) = shmem::store() {
+        store.worker(WorkerKind::Evaluate).stopped();
+    }
+}
+
+/// Connects to `vyx.database` as the bootstrap user. Where that is impossible the process ends, with a line in the log, and
+/// is started again after a second: so each attempt waits longer than the one before.
+fn connect(store: &Store<'static>) {
+    let block = store.worker(WorkerKind::Evaluate);
+    let attempts = store.gauge(Gauge::EvaluateConnects);
+    let name = guc::database();
+    if attempts > 0 {
+        block.set_state(&format!("cannot connect to database \"{name}\": see the server log"));
+        let until = Instant::now() + pause(attempts);
+        while Instant::now() < until {
+            wait(TURN);
+            block.heartbeat(wall_time());
+        }
+    }
+    store.set_gauge(Gauge::EvaluateConnects, attempts + 1);
+    let database = CString::new(name).expect("a setting holds no NUL");
+    // SAFETY: the library asked for a connection when it registered the worker; a null user is the bootstrap user.
+    unsafe { pg_sys::BackgroundWorkerInitializeConnection(database.as_ptr(), std::ptr::null(), 0) };
+    store.set_gauge(Gauge::EvaluateConnects, 0);
+}
+
+/// 1, 2, 4 … seconds after so many failures.
+fn pause(failures: i64) -> Duration {
+    RETRY.saturating_mul(1 << failures.clamp(1, 16) - 1).min(LONGEST_PAUSE)
+}
+
+/// Settings that a database or a role may have been given, and that its transactions must not depend on.
+fn pin_settings() {
+    const PINNED: [(&std::ffi::CStr, &std::ffi::CStr); 6] = [
+        (c"search_path", c"pg_catalog, pg_temp"),
+        (c"lock_timeout", c"1s"),
+        (c"default_transaction_isolation", c"read committed"),
+        (c"default_transaction_read_only", c"off"),
+        (c"session_replication_role", c"origin"),
+        (c"row_security", c"on"),
+    ];
+    for (name, value) in PINNED {
+        // SAFETY: NUL-terminated texts; outside of a transaction these settings need no catalog.
+        unsafe {
+            pg_sys::SetConfigOption(
+                name.as_ptr(),
+                value.as_ptr(),
+                pg_sys::GucContext::PGC_SUSET,
+                pg_sys::GucSource::PGC_S_SESSION,
+            )
+        }
+    }
+}
+
+/// Waits until woken, and ends the process if it is to end.
+fn wait(longest: Duration) {
+    // SAFETY: MyLatch is this process' own.
+    let events = unsafe {
+        pg_sys::WaitLatch(
+            pg_sys::MyLatch,
+            (pg_sys::WL_LATCH_SET | pg_sys::WL_TIMEOUT | pg_sys::WL_EXIT_ON_PM_DEATH) as i32,
+            longest.as_millis() as i64,
+            pg_sys::PG_WAIT_EXTENSION,
+        )
+    };
+    if events & pg_sys::WL_LATCH_SET as i32 != 0 {
+        // SAFETY: as above.
+        unsafe { pg_sys::ResetLatch(pg_sys::MyLatch) };
+    }
+    pgrx::check_for_interrupts!();
+}
+
+/// What a turn came to.
+enum Turn {
+    /// Something was written: there may be more.
+    Written,
+    /// Nothing is due until something closes, or until time has passed.
+    Idle,
+    /// It cannot evaluate, for this reason.
+    Blocked(&'static str),
+}
+
+struct Worker {
+    store: Store<'static>,
+    evaluator: Evaluator,
+    /// The store's count of closes before which everything was evaluated.
+    seen: Option<u64>,
+    /// Turns that failed in a row.
+    failures: i64,
+}
+
+impl Worker {
+    fn run(mut self) -> ! {
+        let block = self.store.worker(WorkerKind::Evaluate);
+        loop {
+            // SAFETY: the flag is set by the signal handler of this process; one thread reads it.
+            if unsafe { std::mem::take(&mut *&raw mut pg_sys::ConfigReloadPending) } != 0 {
+                reload_settings();
+                self.seen = None;
+            }
+            block.heartbeat(wall_time());
+            let longest = match self.turn() {
+                Ok(Turn::Written) => Duration::ZERO,
+                Ok(Turn::Idle) => {
+                    block.set_state("waiting for closes");
+                    TURN
+                }
+                Ok(Turn::Blocked(why)) => {
+                    block.set_state(why);
+                    RETRY
+                }
+                Err(why) => {
+                    self.failures += 1;
+                    block.set_state(&format!("failed: {why}"));
+                    self.rest(pause(self.failures));
+                    continue;
+                }
+            };
+            self.failures = 0;
+            wait(longest);
+        }
+    }
+
+    fn rest(&self, length: Duration) {
+        let until = Instant::now() + length;
+        while Instant::now() < until {
+            wait(TURN);
+            self.store.worker(WorkerKind::Evaluate).heartbeat(wall_time());
+        }
+    }
+
+    fn turn(&mut self) -> Result<Turn, String> {
+        if !guc::evaluate_worker() {
+            return Ok(Turn::Blocked("off: vyx.evaluate_worker"));
+        }
+        // Before anything is read: what closes from here on is looked at in the next turn.
+        let closes = self.store.close_sequence();
+        if self.seen == Some(closes) && !self.evaluator.is_waiting() {
+            return Ok(Turn::Idle);
+        }
+        let request = Request { store: self.store, only: None, by: "worker", grace: guc::close_grace() };
+        let evaluator = &mut self.evaluator;
+        let tables = transaction(|| evaluator.read(request).map_err(|error| error.to_string()))?;
+        let Some(tables) = tables else {
+            return Ok(Turn::Blocked("idle: the extension is not created in this database"));
+        };
+        let Some(batch) = self.evaluator.evaluate(request, &tables?) else {
+            self.seen = Some(closes);
+            return Ok(Turn::Idle);
+        };
+        match transaction(|| commit(batch))? {
+            None => Ok(Turn::Blocked("idle: the extension is not created in this database")),
+            Some(outcome) => match outcome?.as_str() {
+                "idle" => {
+                    self.seen = Some(closes);
+                    Ok(Turn::Idle)
+                }
+                "foreign" => Ok(Turn::Blocked("silent: this cluster is a copy; SELECT vyx_adopt() lets it alert")),
+                // Written, or lost to another evaluator: read again.
+                _ => Ok(Turn::Written),
+            },
+        }
+    }
+}
+
+/// Writes a batch; gives what became of it.
+fn commit(batch: Batch) -> Result<String, String> {
+    let args = [DatumWithOid::from(JsonB(batch.to_json()))];
+    let outcome = Spi::connect_mut(|client| {
+        client.update("SELECT c.outcome FROM vyx.commit_batch($1) c", None, &args)?.first().get_one::<String>()
+    });
+    outcome.map_err(|error| error.to_string())?.ok_or_else(|| "commit_batch gave no outcome".to_owned())
+}
+
+/// Runs `body` in a transaction as vyx_owner, who has no rights but on vyx's tables, so that whatever a trigger or an
+/// operator might do there is done without the bootstrap user's. `None` where the extension is not created.
+///
+/// # Errors
+/// The error that aborted the transaction, which is in the server log too.
+fn transaction<T>(body: impl FnOnce() -> T) -> Result<Option<T>, String> {
+    let body = AssertUnwindSafe(body);
+    let run = AssertUnwindSafe(|| {
+        let body = body;
+        // SAFETY: outside of any transaction, on the main thread; a snapshot is needed for SPI. The user is put back
+        // before the commit, and by the abort.
+        unsafe {
+            pg_sys::SetCurrentStatementStartTimestamp();
+            pg_sys::StartTransactionCommand();
+            pg_sys::PushActiveSnapshot(pg_sys::GetTransactionSnapshot());
+            let mut user = pg_sys::InvalidOid;
+            let mut context = 0;
+            pg_sys::GetUserIdAndSecContext(&mut user, &mut context);
+            let there = pg_sys::get_extension_oid(c"vyx".as_ptr(), true) != pg_sys::InvalidOid;
+            let result = there.then(|| {
+                let owner = pg_sys::get_role_oid(c"vyx_owner".as_ptr(), false);
+                let restricted = pg_sys::SECURITY_LOCAL_USERID_CHANGE | pg_sys::SECURITY_RESTRICTED_OPERATION;
+                pg_sys::SetUserIdAndSecContext(owner, context | restricted as i32);
+                (body.0)()
+            });
+            pg_sys::SetUserIdAndSecContext(user, context);
+            pg_sys::PopActiveSnapshot();
+            pg_sys::CommitTransactionCommand();
+            pg_sys::pgstat_report_stat(true);
+            Ok(result)
+        }
+    });
+    PgTryBuilder::new(run)
+        .catch_others(|caught| {
+            let why = match &caught {
+                CaughtError::PostgresError(error) | CaughtError::ErrorReport(error) => error.message().to_owned(),
+                CaughtError::RustPanic { ereport, .. } => ereport.message().to_owned(),
+            };
+            // SAFETY: the error was copied and flushed on its way here; aborting releases what the transaction held.
+            unsafe { pg_sys::AbortCurrentTransaction() };
+            warning!("vyx evaluate: {why}");
+            Err(why)
+        })
+        .execute()
+}
