@@ -91,6 +91,8 @@ fn a_changed_list_of_symbols_moves_only_the_difference() {
         stage.exchange.delist("ETHUSDT");
         stage.change(|s| s.intervals = vec![Interval::M1, Interval::M5]);
         stage.until_complete().await;
+        let leaves = |did: &Did| matches!(did, Did::Control(_, text) if text.contains("UNSUBSCRIBE"));
+        stage.until("ETHUSDT is left", |stage| !stage.exchange.moments(leaves).is_empty()).await;
         assert_eq!(stage.exchange.connections(), 1, "nothing was reconnected");
         let mut control = stage.exchange.did().into_iter().filter_map(|(_, did)| match did {
             Did::Control(_, text) => Some(text),
