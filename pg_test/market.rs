@@ -4,68 +4,18 @@ use pgrx::prelude::*;
 
 #[pg_schema]
 mod tests {
-    use crate::shmem;
-    use pgrx::datum::DatumWithOid;
+    use crate::pg_test::support::{FIRST, check_failure, kline, one, symbol};
     use pgrx::prelude::*;
-    use vyx_core::store::Writer;
-    use vyx_core::{Interval, Kline, Millis, Provenance, Symbol, SymbolInfo, SymbolStatus, Ticker};
-
-    extension_sql!(
-        r#"
--- Runs a statement that must fail and gives its SQLSTATE, message and hint.
-CREATE FUNCTION tests.failure(statement text) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE message text; hint text;
-BEGIN
-    EXECUTE statement;
-    RETURN 'no error';
-EXCEPTION WHEN OTHERS THEN
-    GET STACKED DIAGNOSTICS message = MESSAGE_TEXT, hint = PG_EXCEPTION_HINT;
-    RETURN concat_ws(' | ', SQLSTATE, message, hint);
-END $$;
-"#,
-        name = "market_test_helpers"
-    );
-
-    /// The first kline of the tests: 2026-11-20 12:00 UTC, number `n` a minute later each.
-    const FIRST: i64 = 1_795_176_000_000;
-
-    fn kline(n: i64, closed: bool) -> Kline {
-        let price = 100.0 + n as f64;
-        Kline {
-            open_time: Millis(FIRST + n * 60_000),
-            open: price,
-            high: price + 2.0,
-            low: price - 1.0,
-            close: price + 1.0,
-            volume: 10.0,
-            quote_volume: 1_000.0,
-            trades: 7,
-            taker_buy_volume: 4.0,
-            taker_buy_quote_volume: 400.0,
-            closed,
-            revision: 0,
-            provenance: Provenance::Stream,
-        }
-    }
+    use vyx_core::{Interval, Millis, Ticker};
 
     /// Puts `closed` closed klines and an open one into a 1m series of its own.
     fn fill(name: &str, closed: i64) {
-        let writer = Writer::attach(shmem::store().expect("preloaded"));
-        let asset = |text| Symbol::new(text).expect("a symbol");
-        let info = SymbolInfo {
-            symbol: asset(name),
-            base: asset("AAA"),
-            quote: asset("USDT"),
-            status: SymbolStatus::Trading,
-            tick_size: 0.01,
-            step_size: 0.0,
-        };
-        let id = writer.put_symbol(&info, Millis(FIRST)).expect("room for eight symbols");
+        let (writer, id) = symbol(name);
         let series = writer.store().series(id, Interval::M1).expect("1m is tracked");
         for n in 0..closed {
-            writer.put_kline(series, &kline(n, true));
+            writer.put_kline(series, &kline(n, 100.0 + n as f64, true));
         }
-        writer.put_kline(series, &kline(closed, false));
+        writer.put_kline(series, &kline(closed, 100.0 + closed as f64, false));
         writer.put_ticker(
             id,
             &Ticker {
@@ -78,21 +28,6 @@ END $$;
                 event_time: Millis(FIRST),
             },
         );
-    }
-
-    fn one<T: FromDatum + IntoDatum>(sql: &str) -> T {
-        Spi::get_one(sql).expect("runs").expect("is not null")
-    }
-
-    #[track_caller]
-    fn check_failure(statement: &str, sqlstate: &str, words: &[&str]) {
-        let args = [DatumWithOid::from(statement)];
-        let failure: String =
-            Spi::get_one_with_args("SELECT tests.failure($1)", &args).expect("runs").expect("is not null");
-        assert!(failure.starts_with(sqlstate), "{statement}: {failure}");
-        for word in words {
-            assert!(failure.contains(word), "{statement}: {failure:?} lacks {word:?}");
-        }
     }
 
     #[pg_test]
@@ -115,9 +50,9 @@ END $$;
     fn closes_and_columns_agree_with_the_rows() {
         fill("COLUMNS1USDT", 4);
         assert_eq!(one::<Vec<f64>>("SELECT vyx_closes('COLUMNS1USDT','1m',3)"), [102.0, 103.0, 104.0]);
-        let columns = "SELECT bool_and(t = k.times AND o = k.o AND h = k.h AND l = k.l AND c = k.c AND v = k.v)
-            FROM vyx_columns('COLUMNS1USDT','1m',10),
-            (SELECT array_agg(extract(epoch FROM open_time)::bigint) AS times, array_agg(open) AS o, array_agg(high) AS h,
+        let columns = "SELECT bool_and(a.t = k.t AND a.o = k.o AND a.h = k.h AND a.l = k.l AND a.c = k.c AND a.v = k.v)
+            FROM vyx_columns('COLUMNS1USDT','1m',10) AS a,
+            (SELECT array_agg(extract(epoch FROM open_time)::bigint) AS t, array_agg(open) AS o, array_agg(high) AS h,
                     array_agg(low) AS l, array_agg(close) AS c, array_agg(volume) AS v
              FROM vyx_klines('COLUMNS1USDT','1m',10,false)) AS k";
         assert!(one::<bool>(columns));

@@ -4,6 +4,8 @@
 //! holds what a test writes into it.
 
 mod market;
+mod support;
+mod traders;
 
 /// Required by `cargo pgrx test`: nothing to prepare.
 #[cfg(test)]
@@ -19,7 +21,7 @@ pub fn postgresql_conf_options() -> Vec<&'static str> {
         "vyx.rest_url = 'http://127.0.0.1:9'",
         "vyx.symbols = 'BTCUSDT'",
         "vyx.intervals = '1m,1h'",
-        "vyx.max_symbols = 8",
+        "vyx.max_symbols = 32",
         "vyx.evaluate_worker = off",
     ]
 }

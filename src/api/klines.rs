@@ -30,7 +30,7 @@ fn row(interval: Interval, kline: &Kline) -> Row {
 
 /// The newest `limit` klines of a series, oldest first, those before a moment where `before` is given.
 #[pg_extern(stable, parallel_safe)]
-#[allow(clippy::type_complexity, clippy::result_large_err)]
+#[allow(clippy::type_complexity)]
 fn vyx_klines(
     symbol: Option<&str>,
     interval: Option<&str>,
@@ -72,7 +72,6 @@ fn vyx_klines(
 
 /// The newest `limit` closing prices of a series, oldest first, closed klines only.
 #[pg_extern(stable, parallel_safe)]
-#[allow(clippy::result_large_err)]
 fn vyx_closes(symbol: Option<&str>, interval: Option<&str>, limit: Option<i32>) -> Result<Vec<f64>, ErrorReport> {
     let limit = checked_limit(limit)?;
     let asked = Asked::new(symbol, interval)?;
@@ -81,7 +80,7 @@ fn vyx_closes(symbol: Option<&str>, interval: Option<&str>, limit: Option<i32>) 
 
 /// The newest `limit` klines as arrays, oldest first: open times in Unix seconds, open, high, low, close, volume.
 #[pg_extern(stable, parallel_safe)]
-#[allow(clippy::type_complexity, clippy::result_large_err)]
+#[allow(clippy::type_complexity)]
 fn vyx_columns(
     symbol: Option<&str>,
     interval: Option<&str>,
@@ -118,7 +117,7 @@ fn vyx_columns(
 
 /// The newest kline of every symbol, open or closed; symbols without any are left out.
 #[pg_extern(stable, parallel_safe)]
-#[allow(clippy::type_complexity, clippy::result_large_err)]
+#[allow(clippy::type_complexity)]
 fn vyx_snapshot(
     interval: Option<&str>,
 ) -> Result<

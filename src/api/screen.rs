@@ -72,7 +72,7 @@ impl Question {
 /// first. Each is what a trader would have seen at that close: computed from that candle's own history. Candles whose
 /// history is no longer held have the outcome `history_missing`, and a notice says how many.
 #[pg_extern(stable)]
-#[allow(clippy::type_complexity, clippy::result_large_err)]
+#[allow(clippy::type_complexity)]
 fn vyx_values(
     symbol: Option<&str>,
     interval: Option<&str>,
@@ -99,6 +99,9 @@ fn vyx_values(
     let [from, through] = [first, last].map(|kline| asked.interval.ordinal(kline.open_time));
     let market = StoreMarket::new(asked.store);
     let series = Series::of(&question.program, &market, &asked.symbol, from, through);
+    if market.take_failed() {
+        return Err(Error::Busy(asked.symbol.to_string(), asked.interval).into());
+    }
     let missing = Outcome::NotReady(NotReady::HistoryMissing);
     let unknown = series.outcomes.iter().filter(|outcome| **outcome == missing).count();
     if unknown > 0 {
@@ -122,7 +125,7 @@ fn tell_missing(unknown: usize, all: usize) {
 
 /// What a trader's script or a plain expression says of every tracked symbol at its newest closed candle.
 #[pg_extern(stable)]
-#[allow(clippy::type_complexity, clippy::result_large_err)]
+#[allow(clippy::type_complexity)]
 fn vyx_screen(
     interval: Option<&str>,
     script: Option<&str>,
@@ -166,6 +169,9 @@ fn vyx_screen(
             Some(kline) => ask(&mut engine, &market, &question, &symbol, interval.ordinal(kline.open_time)),
             None => (Answer::of(Value::NotReady(NotReady::HistoryMissing)), Map::new()),
         };
+        if market.take_failed() {
+            return Err(Error::Busy(symbol.to_string(), interval).into());
+        }
         rows.push((
             symbol.to_string(),
             kline.and_then(|kline| timestamp(kline.open_time)),
@@ -189,15 +195,5 @@ fn ask(
     let outcomes = engine.evaluate(market, std::slice::from_ref(symbol), ordinal);
     let fields: Vec<_> = outcomes.fields(0, 0).collect();
     let answer = question.answer(outcomes.now(0, 0), || fields.first().map(|(_, value)| value.clone()));
-    (answer, fields.into_iter().map(|(key, value)| (key.to_owned(), json(value))).collect())
-}
-
-/// A field as JSON, which has no infinity: that is null, as is what is undecided.
-fn json(value: Value) -> serde_json::Value {
-    match value {
-        Value::Number(number) => number.into(),
-        Value::Bool(bool) => bool.into(),
-        Value::Text(text) => (*text).into(),
-        Value::NotReady(_) => serde_json::Value::Null,
-    }
+    (answer, fields.into_iter().map(|(key, value)| (key.to_owned(), value.into())).collect())
 }

@@ -7,7 +7,7 @@ use pgrx::prelude::*;
 
 /// The tracked symbols. Tick and step size are NULL where the exchange does not say.
 #[pg_extern(stable, parallel_safe)]
-#[allow(clippy::type_complexity, clippy::result_large_err)]
+#[allow(clippy::type_complexity)]
 fn vyx_symbols() -> Result<
     TableIterator<
         'static,
@@ -51,7 +51,7 @@ fn vyx_symbols() -> Result<
 /// `gaps` counts klines that should be held by now and are not; `lag_ms` is market time minus the close of the newest
 /// kline up to which nothing is missing, NULL before the first.
 #[pg_extern(stable, parallel_safe)]
-#[allow(clippy::type_complexity, clippy::result_large_err)]
+#[allow(clippy::type_complexity)]
 fn vyx_series() -> Result<
     TableIterator<
         'static,

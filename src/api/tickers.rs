@@ -25,7 +25,7 @@ fn row(symbol: &Symbol, ticker: &Ticker) -> Row {
 
 /// The 24 h statistics of every symbol that has some.
 #[pg_extern(stable, parallel_safe)]
-#[allow(clippy::type_complexity, clippy::result_large_err)]
+#[allow(clippy::type_complexity)]
 fn vyx_tickers() -> Result<
     TableIterator<
         'static,
@@ -52,7 +52,7 @@ fn vyx_tickers() -> Result<
 
 /// The 24 h statistics of one symbol; no row while none have arrived.
 #[pg_extern(stable, parallel_safe)]
-#[allow(clippy::type_complexity, clippy::result_large_err)]
+#[allow(clippy::type_complexity)]
 fn vyx_ticker(
     symbol: Option<&str>,
 ) -> Result<

@@ -20,7 +20,6 @@ STRICT LANGUAGE c AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';
 COMMENT ON FUNCTION vyx._compile(text, text) IS 'The program of a trader''s script; 42601 where it does not compile.';
 "#
 )]
-#[allow(clippy::result_large_err)]
 fn compile_trader(script: &str, interval: &str) -> Result<String, ErrorReport> {
     let Compiled { program, warnings, .. } = compiled(script, parse_interval(interval)?, Mode::Trader)?;
     warnings.iter().for_each(notice);
@@ -54,7 +53,7 @@ fn remark(ok: bool, Problem { line, col, message, hint, .. }: Problem) -> Remark
 /// what it reads, how many candles of each it needs before it is decided, and its number of nodes; then a row for each
 /// warning. A place is null where the remark concerns the line or the script as a whole.
 #[pg_extern(stable)]
-#[allow(clippy::type_complexity, clippy::result_large_err)]
+#[allow(clippy::type_complexity)]
 fn vyx_validate(
     script: Option<&str>,
     interval: default!(Option<&str>, "'1m'"),
