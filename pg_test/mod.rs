@@ -3,6 +3,7 @@
 //! The server of `cargo pgrx test` has no exchange: its feed is pointed at a port where nobody listens, so the ring
 //! holds what a test writes into it.
 
+mod evaluate;
 mod market;
 mod support;
 mod traders;

@@ -10,10 +10,12 @@ mod close;
 mod evaluator;
 pub mod market;
 mod pending;
-mod ready;
+pub mod ready;
 mod signal;
 mod tables;
 mod version;
 
 pub use batch::Batch;
 pub use evaluator::{Evaluator, Request};
+#[cfg(any(test, feature = "pg_test"))]
+pub use signal::id as signal_id;
