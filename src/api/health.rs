@@ -1,7 +1,7 @@
 //! How vyx is doing, in one row, and which vyx it is.
 
 use super::timestamp;
-use crate::worker::wall_time;
+use crate::worker::{evaluate, wall_time};
 use crate::{guc, shmem};
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
@@ -34,8 +34,11 @@ fn assess(store: &Store<'static>, now: Millis) -> (&'static str, String) {
     if gauge(Gauge::Connections) == 0 {
         return ("down", format!("no connection to the exchange: {}", ingest.state));
     }
-    if guc::evaluate_worker() && store.worker(WorkerKind::Evaluate).status().is_none_or(|worker| overdue(&worker)) {
-        return ("degraded", "vyx evaluate is not running: signals wait for CALL vyx_evaluate()".into());
+    match store.worker(WorkerKind::Evaluate).status() {
+        _ if !guc::evaluate_worker() => {}
+        Some(worker) if !overdue(&worker) && worker.state == evaluate::WELL => {}
+        Some(worker) if !overdue(&worker) => return ("degraded", format!("vyx evaluate: {}", worker.state)),
+        _ => return ("degraded", "vyx evaluate is not running: signals wait for CALL vyx_evaluate()".into()),
     }
     let (subscribed, wanted) = (gauge(Gauge::Streams), gauge(Gauge::StreamsWanted));
     if subscribed < wanted {

@@ -36,7 +36,10 @@ impl Line {
         now: Millis,
     ) -> Line {
         let name = symbol.info.symbol;
-        let last = interval.last_closed(now);
+        let known = market.series(&name, interval).and_then(|series| market.completeness(series));
+        // A kline may be closed a moment before the word of its time has been noted.
+        let closed = interval.last_closed(now);
+        let last = known.map_or(closed, |known| known.through.max(closed));
         let begin = match read {
             Some(read) => interval.last_closed(read),
             // Before the first word from the exchange nothing can be said of when it was tracked.
@@ -47,7 +50,6 @@ impl Line {
         let idle = interval.last_closed(first - Millis(1)).min(last);
         let mut line =
             Line { symbol: name, interval, read, through: begin.max(idle), last, skipped: 0, stopped: false };
-        let known = market.series(&name, interval).and_then(|series| market.completeness(series));
         if let Some(known) = known {
             let lost = (ready::first_exact(&name, interval, &known) - 1).min(last);
             line.skipped = (lost - line.through).max(0);
@@ -109,6 +111,10 @@ pub struct Close<'a> {
     own: Vec<Interval>,
     /// Other symbols' series that some version reads.
     foreign: HashMap<ClockKey, Ready>,
+    /// All of these are there.
+    clear: bool,
+    /// Some version asks for the volume of 24 hours.
+    wants_volume: bool,
 }
 
 impl<'a> Close<'a> {
@@ -124,7 +130,9 @@ impl<'a> Close<'a> {
                 }
             }
         }
-        Close { market, interval, ordinal, times, versions, own, foreign }
+        let clear = foreign.values().all(|ready| *ready == Ready::Yes);
+        let wants_volume = versions.iter().any(|version| version.version.min_quote_volume_24h.is_some());
+        Close { market, interval, ordinal, times, versions, own, foreign, clear, wants_volume }
     }
 
     /// Whether a series' candle is due; stops the line if it must wait.
@@ -142,14 +150,13 @@ impl<'a> Close<'a> {
                 Ready::Never(why) => never.push((*interval, why)),
             }
         }
-        let wants_volume = self.covering(&symbol).any(|version| version.min_quote_volume_24h.is_some());
-        let volume = match wants_volume.then(|| self.volume(&symbol)) {
+        let volume = match self.wants_volume.then(|| self.volume(&symbol)) {
             Some(Err(Ready::Waiting)) => return None,
             Some(Err(Ready::Never(why))) => Some(Err(why)),
             Some(Ok(volume)) => Some(Ok(volume)),
             Some(Err(Ready::Yes)) | None => None,
         };
-        if !overdue && self.covering(&symbol).any(|version| self.missing(version).is_some()) {
+        if !self.clear && !overdue && self.covering(&symbol).any(|version| self.missing(version).is_some()) {
             *waiting = true;
             return None;
         }
@@ -184,10 +191,13 @@ impl<'a> Close<'a> {
         if let (Some(_), Some(Err(why))) = (version.min_quote_volume_24h, candle.volume) {
             return Some(Obstacle::Failed("volume", format!("the volume of 24 hours {why}")));
         }
+        if self.clear && candle.never.is_empty() {
+            return None;
+        }
         for clock in clocks(version) {
-            let own = candle.never.iter().find(|(interval, _)| *interval == clock.interval).map(|(_, why)| *why);
+            let own = || candle.never.iter().find(|(interval, _)| *interval == clock.interval).map(|(_, why)| *why);
             let why = match (clock.symbol, self.foreign.get(clock)) {
-                (None, _) => own,
+                (None, _) => own(),
                 (Some(_), Some(Ready::Never(why))) => Some(*why),
                 (Some(_), _) => None,
             };

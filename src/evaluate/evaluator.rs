@@ -118,7 +118,8 @@ impl Evaluator {
             candles += self.close(&market, request, work, ordinal, symbols.len(), &mut batch);
         }
         batch.watermarks = works.iter().flat_map(Work::watermarks).collect();
-        batch.evaluated_at = request.store.market_time().0;
+        let newest = batch.cycles.keys().map(|(close_time, _)| *close_time).max().unwrap_or(0);
+        batch.evaluated_at = request.store.market_time().0.max(newest);
         batch.evaluate_ms = began.elapsed().as_secs_f64() * 1e3;
         (!batch.is_empty()).then_some(batch)
     }
@@ -286,19 +287,22 @@ impl Work {
         symbols: &[SymbolEntry],
         now: Millis,
     ) -> Option<Work> {
-        let versions = || tables.versions.iter().filter(move |version| version.version.interval == interval);
-        versions().next()?;
+        let versions: Vec<&InForce> =
+            tables.versions.iter().filter(|version| version.version.interval == interval).collect();
+        let (ended, open): (Vec<&InForce>, Vec<&InForce>) = versions.iter().partition(|version| version.to.is_some());
+        let begins = open.iter().map(|version| version.from).min();
         let lines: Vec<Line> = symbols
             .iter()
             .filter_map(|symbol| {
                 let read = tables.watermarks.get(&(symbol.info.symbol, interval)).copied();
-                let relevant = versions().filter(|version| read.is_none_or(|read| version.after(read)));
-                let first = relevant.map(|version| version.from).min()?;
+                let ended = ended.iter().filter(|version| read.is_none_or(|read| version.after(read)));
+                let first = ended.map(|version| version.from).chain(begins).min()?;
                 Some(Line::new(market, symbol, interval, read, first, now))
             })
             .collect();
         let oldest = lines.iter().map(|line| interval.close_time(line.through)).min()?;
-        Some(Work { interval, versions: versions().filter(|version| version.after(oldest)).cloned().collect(), lines })
+        let versions = versions.into_iter().filter(|version| version.after(oldest)).cloned().collect();
+        Some(Work { interval, versions, lines })
     }
 
     /// The oldest candle at which something may be due.

@@ -48,7 +48,8 @@ impl Tables {
             let oldest = tables.watermarks.values().min().copied();
             let wanted: Vec<Key> = tables.pending.iter().map(|row| row.key).collect();
             let periods = periods(client, oldest, &wanted)?;
-            known.retain(|key, _| periods.iter().any(|(wanted, ..)| wanted == key));
+            let needed: HashSet<Key> = periods.iter().map(|(key, ..)| *key).collect();
+            known.retain(|key, _| needed.contains(key));
             let new: Vec<Key> = periods.iter().map(|(key, ..)| *key).filter(|key| !known.contains_key(key)).collect();
             if !new.is_empty() {
                 known.extend(versions(client, &new)?.into_iter().map(|version| (version.key, Rc::new(version))));

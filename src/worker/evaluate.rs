@@ -24,6 +24,9 @@ const RETRY: Duration = Duration::from_secs(1);
 /// The longest pause after errors that follow one another, and between attempts to connect.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
+/// Its state where nothing is wrong; any other says what is.
+pub const WELL: &str = "waiting for closes";
+
 // Postgres' own handlers, as plain symbols: pgrx' bindings of them are wrapped and are no signal handlers.
 unsafe extern "C-unwind" {
     fn die(signal: i32);
@@ -42,7 +45,9 @@ pub extern "C-unwind" fn vyx_evaluate_main(_arg: pg_sys::Datum) {
         pg_sys::before_shmem_exit(Some(on_exit), pg_sys::Datum::null());
     }
     let store = shmem::store().unwrap_or_else(|error| panic!("vyx evaluate: {error:?}"));
-    store.worker(WorkerKind::Evaluate).started(std::process::id() as i32, shmem::proc_number(), wall_time());
+    let block = store.worker(WorkerKind::Evaluate);
+    block.set_state("starting");
+    block.started(std::process::id() as i32, shmem::proc_number(), wall_time());
     connect(&store);
     pin_settings();
     Worker { store, evaluator: Evaluator::default(), seen: None, failures: 0 }.run()
@@ -154,7 +159,7 @@ impl Worker {
             let longest = match self.turn() {
                 Ok(Turn::Written) => Duration::ZERO,
                 Ok(Turn::Idle) => {
-                    block.set_state("waiting for closes");
+                    block.set_state(WELL);
                     TURN
                 }
                 Ok(Turn::Blocked(why)) => {
