@@ -1,1 +1,14 @@
-//! stub
+//! End-to-end tests: a real server, a real simulator, SQL only. Nothing of vyx is linked here, so a mistake in it cannot
+//! repeat itself in what is expected of it.
+
+mod harness;
+
+mod conditions;
+mod crashes;
+mod faults;
+mod market;
+mod readme;
+mod replay;
+mod settings;
+mod signals;
+mod traders;

@@ -1,0 +1,172 @@
+//! A throw-away cluster: made for one test, ended with it whatever happens.
+
+use super::install::{Install, Place};
+use super::session::Session;
+use super::until_within;
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ExitStatus};
+use std::time::{Duration, Instant};
+
+/// Lines of the server's log that a failed test shows.
+const LOG_TAIL: usize = 60;
+/// A server that has not stopped by then hangs; the tests of stopping have tighter bounds of their own.
+const STOP_WITHIN: Duration = Duration::from_secs(30);
+
+/// How a server is told to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// Sessions are ended, everything is written.
+    Fast,
+    /// As a crash: what is in memory is lost.
+    Immediate,
+}
+
+pub struct Cluster {
+    root: PathBuf,
+    /// A socket's whole path must stay below 108 bytes, so it cannot lie in `root`.
+    socket: PathBuf,
+    settings: BTreeMap<String, String>,
+    server: Option<Child>,
+    _place: Place,
+}
+
+impl Cluster {
+    /// Makes a cluster with these settings and starts it. Nothing is preloaded unless they say so.
+    pub fn start(name: &str, settings: &[(&str, &str)]) -> Cluster {
+        let mut cluster = Cluster::create(name, settings);
+        cluster.run().unwrap_or_else(|status| panic!("the server did not start: {status}\n{}", cluster.log_tail()));
+        cluster
+    }
+
+    /// Makes a cluster and does not start it.
+    pub fn create(name: &str, settings: &[(&str, &str)]) -> Cluster {
+        let install = Install::get();
+        let place = install.place();
+        let root = install.directory(name);
+        install.make_data(&root);
+        let socket = std::env::temp_dir().join(format!("vyx-{}-{name}", std::process::id()));
+        fs::create_dir_all(&socket).expect("a directory for the socket can be made");
+        // The server's user is another one than the test's where that is root.
+        fs::set_permissions(&socket, fs::Permissions::from_mode(0o777)).expect("it is ours");
+        let path = socket.to_string_lossy().into_owned();
+        let basic = [
+            ("listen_addresses", ""),
+            ("unix_socket_directories", &path),
+            ("fsync", "off"),
+            ("shared_buffers", "16MB"),
+            ("max_connections", "40"),
+            ("max_worker_processes", "16"),
+            ("jit", "off"),
+            ("log_line_prefix", "%m [%p] "),
+            // pg_cron connects as any client does.
+            ("cron.host", &path),
+            ("vyx.max_symbols", "24"),
+        ];
+        let settings =
+            basic.iter().chain(settings).map(|(name, value)| (name.to_string(), value.to_string())).collect();
+        let cluster = Cluster { root, socket, settings, server: None, _place: place };
+        cluster.write_settings();
+        cluster
+    }
+
+    /// Starts the server and waits until it answers.
+    ///
+    /// # Errors
+    /// How it ended, if it did not come up.
+    pub fn run(&mut self) -> Result<(), ExitStatus> {
+        let log = fs::OpenOptions::new().create(true).append(true).open(self.log_file()).expect("a log can be written");
+        let mut postgres = Install::get().program("postgres");
+        postgres.arg("-D").arg(&self.root).stdout(log.try_clone().expect("a descriptor")).stderr(log);
+        self.server = Some(postgres.spawn().expect("postgres can be run"));
+        until_within(Duration::from_secs(60), "the server answers", || {
+            if let Some(status) = self.server.as_mut()?.try_wait().expect("it is our child") {
+                self.server = None;
+                return Some(Err(status));
+            }
+            Session::connect(&self.socket, "postgres").is_ok().then_some(Ok(()))
+        })
+    }
+
+    /// Stops the server; how long that took.
+    pub fn stop(&mut self, how: Stop) -> Duration {
+        let start = Instant::now();
+        let Some(mut server) = self.server.take() else { return Duration::ZERO };
+        signal(server.id() as i32, if how == Stop::Fast { libc::SIGINT } else { libc::SIGQUIT });
+        while start.elapsed() < STOP_WITHIN {
+            if server.try_wait().expect("it is our child").is_some() {
+                return start.elapsed();
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let _ = server.kill();
+        let _ = server.wait();
+        panic!("the server did not stop within {STOP_WITHIN:?}\n{}", self.log_tail());
+    }
+
+    fn write_settings(&self) {
+        let preloaded = self.settings.get("shared_preload_libraries").map_or("", String::as_str);
+        // Without their library they would only be noise in the log.
+        let known = |name: &str| match name.split_once('.') {
+            Some(("vyx", _)) => preloaded.contains("vyx"),
+            Some(("cron", _)) => preloaded.contains("pg_cron"),
+            _ => true,
+        };
+        let settings = self.settings.iter().filter(|(name, _)| known(name));
+        let text: String =
+            settings.map(|(name, value)| format!("{name} = '{}'\n", value.replace('\'', "''"))).collect();
+        let file = self.root.join("postgresql.conf");
+        fs::write(&file, text).expect("the configuration can be written");
+    }
+
+    pub fn session(&self) -> Session {
+        self.session_in("postgres")
+    }
+
+    pub fn session_in(&self, database: &str) -> Session {
+        until_within(Duration::from_secs(20), "a session", || Session::connect(&self.socket, database).ok())
+    }
+
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.log_file()).unwrap_or_default()
+    }
+
+    fn log_file(&self) -> PathBuf {
+        self.root.join("test.log")
+    }
+
+    fn log_tail(&self) -> String {
+        let log = self.log();
+        let lines: Vec<&str> = log.lines().collect();
+        lines[lines.len().saturating_sub(LOG_TAIL)..].join("\n")
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("---- the server's log ----\n{}\n----", self.log_tail());
+        }
+        if let Some(mut server) = self.server.take() {
+            signal(server.id() as i32, libc::SIGQUIT);
+            let _ = server.wait();
+        }
+        remove(&self.root);
+        remove(&self.socket);
+    }
+}
+
+fn remove(directory: &Path) {
+    if let Err(error) = fs::remove_dir_all(directory) {
+        eprintln!("{} stays behind: {error}", directory.display());
+    }
+}
+
+/// Sends a signal to a process that the test started, or whose number its server gave.
+pub fn signal(pid: i32, signal: i32) {
+    assert!(pid > 1, "{pid} is no process of a test");
+    // SAFETY: kill takes two numbers; a process that has gone is an error, which is as good.
+    unsafe { libc::kill(pid, signal) };
+}

@@ -1,0 +1,137 @@
+//! Where the server under test is, as `make test` says by the environment.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::{Condvar, Mutex, OnceLock, PoisonError};
+
+/// Servers at once. Each has some ten processes and an exchange beside it; two fill the two cores of a small machine.
+const AT_ONCE: usize = 2;
+
+/// A private copy of PostgreSQL with vyx in it, and a directory for clusters.
+pub struct Install {
+    bin: PathBuf,
+    run: PathBuf,
+    /// Who owns `run`: a postmaster refuses to be root, so `make test` gives that directory to the user it shall be.
+    owner: (u32, u32),
+    places: Mutex<usize>,
+    freed: Condvar,
+    template: OnceLock<PathBuf>,
+}
+
+/// Permission to run a server; whoever has none waits.
+pub struct Place(());
+
+impl Install {
+    /// # Panics
+    /// If the environment does not say where it is: such a run would test nothing.
+    pub fn get() -> &'static Install {
+        static INSTALL: OnceLock<Install> = OnceLock::new();
+        INSTALL.get_or_init(|| {
+            let path = |name: &str| {
+                std::env::var_os(name).map(PathBuf::from).unwrap_or_else(|| {
+                    panic!("{name} is not set: `make test` builds and installs a private server and sets it up")
+                })
+            };
+            let config = path("VYX_PG_CONFIG");
+            assert!(config.exists(), "VYX_PG_CONFIG is {}, which is not there: run `make test`", config.display());
+            let (bin, run) = (path("VYX_BIN"), path("VYX_RUN"));
+            let owner = fs::metadata(&run).unwrap_or_else(|error| panic!("VYX_RUN {}: {error}", run.display()));
+            assert!(owner.uid() != 0, "VYX_RUN {} belongs to root, and a server cannot run as root", run.display());
+            let owner = (owner.uid(), owner.gid());
+            let install = Install {
+                bin,
+                run,
+                owner,
+                places: Mutex::new(AT_ONCE),
+                freed: Condvar::new(),
+                template: OnceLock::new(),
+            };
+            install.sweep();
+            install
+        })
+    }
+
+    /// Waits for a place.
+    pub fn place(&'static self) -> Place {
+        let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+        while *places == 0 {
+            places = self.freed.wait(places).unwrap_or_else(PoisonError::into_inner);
+        }
+        *places -= 1;
+        Place(())
+    }
+
+    /// A program of the server, to be run as the clusters' user.
+    pub fn program(&self, name: &str) -> Command {
+        let mut command = self.as_owner(self.bin.join(name));
+        // Messages are compared, and a cluster is made in this locale.
+        command.env("LC_ALL", "C");
+        command
+    }
+
+    fn as_owner(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
+        let mut command = Command::new(program);
+        // The current directory may be closed to that user.
+        command.current_dir(&self.run).stdin(Stdio::null());
+        // SAFETY: geteuid cannot fail and touches no memory.
+        if unsafe { libc::geteuid() } == 0 {
+            command.uid(self.owner.0).gid(self.owner.1);
+        }
+        command
+    }
+
+    /// A directory of this process's own below the clusters' directory.
+    pub fn directory(&self, name: &str) -> PathBuf {
+        self.run.join(format!("{}-{name}", std::process::id()))
+    }
+
+    /// Makes the data directory of a new cluster: a copy of one that initdb made once.
+    pub fn make_data(&self, data: &Path) {
+        let template = self.template.get_or_init(|| {
+            let template = self.directory("template");
+            let mut initdb = self.program("initdb");
+            initdb.args([
+                "--username",
+                "postgres",
+                "--encoding",
+                "UTF8",
+                "--no-locale",
+                "--auth",
+                "trust",
+                "--no-sync",
+            ]);
+            succeed(initdb.arg("--pgdata").arg(&template));
+            template
+        });
+        succeed(self.as_owner("cp").arg("-a").arg(template).arg(data));
+    }
+
+    /// Removes what a killed run left behind. Its servers have ended with their terminal, or end when their data goes.
+    fn sweep(&self) {
+        for entry in fs::read_dir(&self.run).into_iter().flatten().flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let of = name.split_once('-').and_then(|(pid, _)| pid.parse::<u32>().ok());
+            if of.is_some_and(|pid| !Path::new(&format!("/proc/{pid}")).exists()) {
+                let _ = fs::remove_dir_all(entry.path());
+            }
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let install = Install::get();
+        *install.places.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        install.freed.notify_one();
+    }
+}
+
+/// # Panics
+/// With what it said, if it fails.
+pub fn succeed(command: &mut Command) {
+    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    assert!(output.status.success(), "{command:?}: {}\n{}", output.status, String::from_utf8_lossy(&output.stderr));
+}

@@ -1,0 +1,93 @@
+//! An exchange and a server that follows it.
+
+use super::cluster::Cluster;
+use super::session::Session;
+use super::truth::{Truth, market_time, troubled};
+use super::until;
+use vyx_sim::{Fault, Kind, Settings, Simulator};
+
+/// 2027-02-28T23:58:20Z, a Sunday: a hundred seconds later every interval from 1m to 1M closes at once.
+pub const START: i64 = 1_803_859_100_000;
+
+pub struct Stage {
+    pub exchange: Simulator,
+    pub cluster: Cluster,
+    pub truth: Truth,
+}
+
+impl Stage {
+    /// Starts an exchange and a server with vyx loaded that follows these of its symbols.
+    pub fn start(name: &str, symbols: &[&str], exchange: Settings, settings: &[(&str, &str)]) -> Stage {
+        let truth = Truth::new(&exchange);
+        let exchange = Simulator::start(Settings { start: exchange.start.or(Some(START)), ..exchange })
+            .expect("the simulator starts");
+        let symbols = symbols.join(",");
+        let (stream, rest) = (format!("ws://{}", exchange.address()), format!("http://{}", exchange.address()));
+        let mut all = vec![
+            ("shared_preload_libraries", "vyx"),
+            ("vyx.stream_url", &stream),
+            ("vyx.rest_url", &rest),
+            ("vyx.symbols", &symbols),
+        ];
+        all.extend(settings);
+        let cluster = Cluster::start(name, &all);
+        let session = cluster.session();
+        session.run("CREATE EXTENSION vyx");
+        Stage { exchange, cluster, truth }
+    }
+
+    /// A market at the given speed, a minute a second at 60.
+    pub fn speed(speed: f64) -> Settings {
+        Settings { speed, ..Settings::default() }
+    }
+
+    pub fn inject(&self, kind: Kind, change: impl FnOnce(&mut Fault)) {
+        let mut fault = Fault::new(kind);
+        change(&mut fault);
+        self.exchange.inject(fault).expect("the fault is well formed");
+    }
+
+    /// Waits until every series is complete.
+    #[track_caller]
+    pub fn settle(&self, session: &Session) {
+        let mut last = String::new();
+        let settled = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            until("every series is complete and live", || {
+                let row = &session.rows(
+                    "SELECT series_total > 0 AND series_complete = series_total AND connections > 0
+                        AND streams = streams_wanted, status || ': ' || reason FROM vyx_health()",
+                    &[],
+                )[0];
+                let troubled = troubled(session);
+                last = format!("{}; {troubled:?}", row.get::<_, String>(1));
+                (row.get(0) && troubled.is_empty()).then_some(())
+            })
+        }));
+        if let Err(panic) = settled {
+            eprintln!("in the end: {last}");
+            std::panic::resume_unwind(panic);
+        }
+    }
+
+    /// Waits until the server has seen this market time.
+    #[track_caller]
+    pub fn reach(&self, session: &Session, time: i64) {
+        until("the market goes on", || (market_time(session) >= time).then_some(()));
+    }
+
+    /// Everything that is held is the truth.
+    #[track_caller]
+    pub fn check(&self, session: &Session) {
+        let rows = session.rows("SELECT symbol, \"interval\" FROM vyx_series()", &[]);
+        assert!(!rows.is_empty());
+        for row in rows {
+            let (symbol, interval): (String, String) = (row.get(0), row.get(1));
+            self.truth.check_series(session, &symbol, &interval, depth(&interval));
+        }
+    }
+}
+
+/// Closed klines that a ring of the default size holds: one place is the open one's.
+fn depth(interval: &str) -> usize {
+    if interval == "1m" { 2_047 } else { 1_535 }
+}
