@@ -44,7 +44,7 @@ mod tests {
 
     #[pg_test]
     fn a_bad_script_is_refused_with_place_and_advice() {
-        let insert = |script| format!("INSERT INTO vyx.traders (name, script) VALUES ('t-bad', '{script}')");
+        let insert = |script: &str| format!("INSERT INTO vyx.traders (name, script) VALUES ('t-bad', '{script}')");
         let two = insert("let x = clse > 1;\nx && rsi(close, 5000) < 30");
         let first = "1:9: unknown name \"clse\"\n  let x = clse > 1;\n          ^";
         let second = "\n2:17: \"length\" of rsi must be";
@@ -53,7 +53,7 @@ mod tests {
         check_failure(&insert("close"), "42601", &["the result must be a bool"]);
         check_failure(&insert(""), "42601", &["no result", "{\"line\":0,\"col\":0}"]);
         let long = format!("close > 1 // {}", "x".repeat(16_384));
-        check_failure(&format!("SELECT vyx._compile('{long}', '1m')"), "42601", &["16397 bytes", "16384"]);
+        check_failure(&insert(&long), "42601", &["16397 bytes", "16384", "{\"line\":0,\"col\":0}"]);
         assert_eq!(count("vyx.traders WHERE name = 't-bad'"), 0);
         let good = format!("INSERT INTO vyx.traders (name, script) VALUES ('t-bad', '{GOOD}')");
         Spi::run(&good).expect("the next attempt works");

@@ -58,6 +58,10 @@ BEGIN
         NEW.symbols := NULL;
     END IF;
     NEW.updated_at := now();
+    -- The table's own limit would be told with the whole script; a script's errors have one form.
+    IF octet_length(NEW.script) > 16384 THEN
+        PERFORM vyx._compile(NEW.script, NEW."interval");
+    END IF;
     IF TG_OP = 'INSERT' THEN
         NEW.version := 1;
         IF NEW.user_id IS NULL AND vyx.uid() IS NULL AND NOT vyx.may_build_in() THEN
