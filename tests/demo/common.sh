@@ -36,7 +36,8 @@ as_cluster() {
   local user
   user=$(cluster_user)
   if ! is_root; then
-    "$@"
+    # With backtraces on, each cancelled statement would carry one.
+    env -u RUST_BACKTRACE "$@"
   elif command -v setpriv >/dev/null; then
     (cd / && exec setpriv --reuid="$user" --regid="$(id -g "$user")" --init-groups --reset-env -- "$@")
   else

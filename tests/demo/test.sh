@@ -54,6 +54,9 @@ in_database() {
   local data=$TEST/data as=()
   rm -rf "$data"
   cluster_dir "$data"
+  # cargo-pgrx installs the library only; the compiler belongs beside it before the server starts.
+  cargo build --profile "$PROFILE" -p vyx-compiler
+  install -m 755 "$TARGET/${PROFILE/dev/debug}/vyx-compiler" "$("$PG_COPY" --pkglibdir)/vyx-compiler"
   ! is_root || as=(--runas "$(cluster_user)")
   "${PGRX[@]}" test "pg$PG_MAJOR" -p vyx --profile "$PROFILE" --pgdata "$data" "${as[@]}"
 }
