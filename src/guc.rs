@@ -284,7 +284,6 @@ pub fn feed() -> vyx_feed::Settings {
         stale_after: seconds(&STALE_AFTER),
         refresh_symbols_after: seconds(&SYMBOL_REFRESH),
         weight_budget_per_minute: WEIGHT_BUDGET.get() as u32,
-        ..Default::default()
     }
 }
 

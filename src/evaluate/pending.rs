@@ -11,13 +11,16 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use vyx_core::{Interval, Millis, Symbol};
 
+/// A version at a symbol.
+type Asked = (Rc<Version>, Symbol);
+
 /// Most rows finished in one batch: each symbol of them runs its history.
 const MOST_FINISHED: usize = 200;
 
 impl Evaluator {
     /// Evaluates what is pending and complete now, by engines of their own: going back would make the others start anew.
     pub(super) fn finish_pending(&mut self, market: &StoreMarket, tables: &Tables, batch: &mut Batch) {
-        let mut complete: BTreeMap<(i64, Interval), Vec<(Rc<Version>, Symbol)>> = BTreeMap::new();
+        let mut complete: BTreeMap<(i64, Interval), Vec<Asked>> = BTreeMap::new();
         for row in &tables.pending {
             if batch.finished.len() + complete.values().map(Vec::len).sum::<usize>() >= MOST_FINISHED {
                 break;
@@ -58,13 +61,7 @@ fn readiness(market: &StoreMarket, version: &Version, row: &PendingRow) -> Resul
     Ok(all)
 }
 
-fn finish(
-    market: &StoreMarket,
-    interval: Interval,
-    close_time: Millis,
-    pairs: Vec<(Rc<Version>, Symbol)>,
-    batch: &mut Batch,
-) {
+fn finish(market: &StoreMarket, interval: Interval, close_time: Millis, pairs: Vec<Asked>, batch: &mut Batch) {
     let ordinal = interval.last_closed(close_time);
     let mut symbols: Vec<Symbol> = pairs.iter().map(|(_, symbol)| *symbol).collect();
     symbols.sort_unstable();

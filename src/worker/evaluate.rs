@@ -83,7 +83,7 @@ fn connect(store: &Store<'static>) {
 
 /// 1, 2, 4 … seconds after so many failures.
 fn pause(failures: i64) -> Duration {
-    RETRY.saturating_mul(1 << failures.clamp(1, 16) - 1).min(LONGEST_PAUSE)
+    RETRY.saturating_mul(1 << (failures.clamp(1, 16) - 1)).min(LONGEST_PAUSE)
 }
 
 /// Settings that a database or a role may have been given, and that its transactions must not depend on.
@@ -127,6 +127,17 @@ fn wait(longest: Duration) {
     pgrx::check_for_interrupts!();
 }
 
+/// Whether SIGHUP came since this was last asked.
+fn take_reload_pending() -> bool {
+    let pending = &raw mut pg_sys::ConfigReloadPending;
+    // SAFETY: a plain word that the signal handler of this process sets, on this thread; read and written whole.
+    unsafe {
+        let was = pending.read_volatile() != 0;
+        pending.write_volatile(0);
+        was
+    }
+}
+
 /// What a turn came to.
 enum Turn {
     /// Something was written: there may be more.
@@ -150,8 +161,7 @@ impl Worker {
     fn run(mut self) -> ! {
         let block = self.store.worker(WorkerKind::Evaluate);
         loop {
-            // SAFETY: the flag is set by the signal handler of this process; one thread reads it.
-            if unsafe { std::mem::take(&mut *&raw mut pg_sys::ConfigReloadPending) } != 0 {
+            if take_reload_pending() {
                 reload_settings();
                 self.seen = None;
             }
