@@ -133,7 +133,9 @@ fn take_reload_pending() -> bool {
     // SAFETY: a plain word that the signal handler of this process sets, on this thread; read and written whole.
     unsafe {
         let was = pending.read_volatile() != 0;
-        pending.write_volatile(0);
+        if was {
+            pending.write_volatile(0); // before the files are read: a signal from here on asks anew
+        }
         was
     }
 }
