@@ -1,0 +1,72 @@
+//! What a client waits for: vyx' readers beside an indexed ordinary table that holds the same rows, over a real
+//! connection, prepared, while the feed writes. `make bench` runs it.
+
+#[allow(dead_code, unused_imports)] // the tests use the rest
+mod harness;
+
+use harness::{Session, Stage};
+use std::time::Instant;
+
+/// Statements timed without a break; then it is the other side's turn, so that a noisy machine disturbs both alike.
+const CALLS: u32 = 200;
+/// Odd, so that there is a median.
+const TURNS: usize = 25;
+
+fn main() {
+    // The twenty symbols of the demonstration, a minute a second.
+    let exchange = Stage::speed(60.0);
+    let quote = [("vyx.symbols", ""), ("vyx.quote_assets", "USDT"), ("vyx.evaluate_worker", "off")];
+    let stage = Stage::start("bench", &[], exchange, &quote);
+    let session = stage.cluster.session();
+    stage.settle(&session);
+    session.run(
+        "CREATE TABLE klines AS SELECT s.symbol, '1m'::text AS \"interval\", k.*
+             FROM vyx_symbols() s, vyx_klines(s.symbol, '1m', 2047, false) k;
+         ALTER TABLE klines ADD PRIMARY KEY (symbol, \"interval\", open_time);
+         VACUUM ANALYZE klines;",
+    );
+    println!("the newest 100 klines of a series, median of {TURNS} x {CALLS} calls, one session, feed running");
+    compare(
+        &session,
+        "vyx_klines(…, 100)",
+        "SELECT * FROM vyx_klines('BTCUSDT', '1m', 100)",
+        "the same rows of a table",
+        "SELECT * FROM (SELECT * FROM klines WHERE symbol = 'BTCUSDT' AND \"interval\" = '1m'
+             ORDER BY open_time DESC LIMIT 100) AS newest ORDER BY open_time",
+    );
+    compare(
+        &session,
+        "vyx_closes(…, 100)",
+        "SELECT vyx_closes('BTCUSDT', '1m', 100)",
+        "the same array from a table",
+        "SELECT array_agg(close ORDER BY open_time) FROM (SELECT open_time, close FROM klines
+             WHERE symbol = 'BTCUSDT' AND \"interval\" = '1m' ORDER BY open_time DESC LIMIT 100) AS newest",
+    );
+}
+
+/// Times two statements in turns and prints both medians and their ratio.
+fn compare(session: &Session, ours: &str, our_sql: &str, theirs: &str, their_sql: &str) {
+    session.run(&format!("PREPARE ours AS {our_sql}; PREPARE theirs AS {their_sql}"));
+    let (mut our_times, mut their_times) = (Vec::new(), Vec::new());
+    for _ in 0..TURNS {
+        our_times.push(micros_per_call(session, "EXECUTE ours"));
+        their_times.push(micros_per_call(session, "EXECUTE theirs"));
+    }
+    session.run("DEALLOCATE ALL");
+    let (our_time, their_time) = (median(our_times), median(their_times));
+    println!("  {ours:<28} {our_time:>8.1} µs");
+    println!("  {theirs:<28} {their_time:>8.1} µs   ratio {:.2}x", their_time / our_time);
+}
+
+fn micros_per_call(session: &Session, sql: &str) -> f64 {
+    let started = Instant::now();
+    for _ in 0..CALLS {
+        session.run(sql);
+    }
+    started.elapsed().as_secs_f64() * 1e6 / f64::from(CALLS)
+}
+
+fn median(mut times: Vec<f64>) -> f64 {
+    times.sort_unstable_by(f64::total_cmp);
+    times[times.len() / 2]
+}
