@@ -11,9 +11,11 @@ mod evaluator;
 pub mod market;
 mod pending;
 pub mod ready;
+mod said;
 mod signal;
 mod tables;
 mod version;
+mod work;
 
 pub use batch::Batch;
 pub use evaluator::{Evaluator, Request};

@@ -3,70 +3,11 @@
 use super::market::StoreMarket;
 use super::ready::{self, Ready};
 use super::version::{InForce, Version};
+use super::work::Line;
 use std::collections::HashMap;
 use std::rc::Rc;
-use vyx_core::store::SymbolEntry;
 use vyx_core::{Interval, Kline, Millis, Symbol};
 use vyx_engine::ClockKey;
-
-/// How far one series is evaluated, and may be.
-pub struct Line {
-    pub symbol: Symbol,
-    interval: Interval,
-    /// The watermark as it was read.
-    pub read: Option<Millis>,
-    /// The ordinal through which it is evaluated.
-    pub through: i64,
-    /// The newest ordinal that is closed.
-    pub last: i64,
-    /// Candles that versions in force should have seen, and that are too old now.
-    pub skipped: i64,
-    /// It goes no further in this batch.
-    pub stopped: bool,
-}
-
-impl Line {
-    /// `first` is the time from which any version evaluates.
-    pub fn new(
-        market: &StoreMarket,
-        symbol: &SymbolEntry,
-        interval: Interval,
-        read: Option<Millis>,
-        first: Millis,
-        now: Millis,
-    ) -> Line {
-        let name = symbol.info.symbol;
-        let known = market.series(&name, interval).and_then(|series| market.completeness(series));
-        // A kline may be closed a moment before the word of its time has been noted.
-        let closed = interval.last_closed(now);
-        let last = known.map_or(closed, |known| known.through.max(closed));
-        let begin = match read {
-            Some(read) => interval.last_closed(read),
-            // Before the first word from the exchange nothing can be said of when it was tracked.
-            None if symbol.since.0 <= 0 => last,
-            None => interval.last_closed(symbol.since),
-        };
-        // Nobody evaluates what closes before.
-        let idle = interval.last_closed(first - Millis(1)).min(last);
-        let mut line =
-            Line { symbol: name, interval, read, through: begin.max(idle), last, skipped: 0, stopped: false };
-        if let Some(known) = known {
-            let lost = (ready::first_exact(&name, interval, &known) - 1).min(last);
-            line.skipped = (lost - line.through).max(0);
-            line.through = line.through.max(lost);
-        }
-        line
-    }
-
-    pub fn stands_before(&self, ordinal: i64) -> bool {
-        !self.stopped && self.through + 1 == ordinal
-    }
-
-    /// Whether there is something to write: a new watermark is, since it says from where on the series is evaluated.
-    pub fn moved(&self) -> bool {
-        self.read.is_none_or(|read| self.interval.close_time(self.through) > read)
-    }
-}
 
 /// A symbol that is due.
 pub struct Candidate<'a> {
@@ -102,8 +43,8 @@ pub enum Obstacle {
 /// A close with the versions in force.
 pub struct Close<'a> {
     market: &'a StoreMarket<'a>,
-    interval: Interval,
-    ordinal: i64,
+    pub interval: Interval,
+    pub ordinal: i64,
     /// Close times of the candle and the one before.
     times: [Millis; 2],
     versions: &'a [&'a InForce],
@@ -156,7 +97,10 @@ impl<'a> Close<'a> {
             Some(Ok(volume)) => Some(Ok(volume)),
             Some(Err(Ready::Yes)) | None => None,
         };
-        if !self.clear && !overdue && self.covering(&symbol).any(|version| self.missing(version).is_some()) {
+        if !self.clear
+            && !overdue
+            && self.versions().any(|version| version.covers(&symbol) && self.missing(version).is_some())
+        {
             *waiting = true;
             return None;
         }
@@ -172,9 +116,9 @@ impl<'a> Close<'a> {
         ready::quote_volume(self.market, symbol, interval, self.times[0])
     }
 
-    /// Versions in force that look at a symbol.
-    fn covering(&self, symbol: &Symbol) -> impl Iterator<Item = &'a Rc<Version>> {
-        self.versions.iter().map(|version| &version.version).filter(move |version| version.covers(symbol))
+    /// Versions in force.
+    pub fn versions(&self) -> impl Iterator<Item = &'a Rc<Version>> {
+        self.versions.iter().map(|version| &version.version)
     }
 
     /// Another symbol's series that a version waits for.

@@ -1,21 +1,20 @@
 //! Turns what is due into batches. Keeps, between batches, programs and what makes the next candle cheap.
 
-use super::batch::{Batch, Entries, Pair, Signal, Watermark};
-use super::close::{Close, Line, Obstacle};
+use super::batch::{Batch, Entries};
+use super::close::{Candidate, Close, Obstacle};
 use super::market::StoreMarket;
-use super::signal;
+use super::said::Said;
 use super::tables::Tables;
 use super::version::{InForce, Key, Version};
+use super::work::Work;
 use pgrx::spi::SpiResult;
-use serde_json::{Map, Number, Value as Json};
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use vyx_core::store::{Store, SymbolEntry};
-use vyx_core::{Interval, Kline, Millis, Symbol};
-use vyx_engine::program::FORMAT;
-use vyx_engine::{Engine, NotReady, Outcome, Outcomes, Value};
+use vyx_core::{Interval, Symbol};
+use vyx_engine::{Engine, Outcomes};
 
 /// Most candles of a batch, so that its transaction stays short: a close of 500 symbols fits whole.
 const MOST_CANDLES: usize = 600;
@@ -151,7 +150,6 @@ impl Evaluator {
         if covering.is_empty() {
             return group.map(|line| line.through = ordinal).count();
         }
-        let known = self.first_seen.contains_key(&(interval, ordinal));
         let overdue = self.seen(interval, ordinal) >= request.grace;
         let close = Close::new(market, interval, ordinal, &covering);
         let mut looked_at = 0;
@@ -159,6 +157,9 @@ impl Evaluator {
         for line in group {
             looked_at += 1;
             due.extend(close.candidate(line, overdue, &mut self.waiting));
+        }
+        if due.is_empty() {
+            return looked_at;
         }
         let warm = self.engines.entry(interval).or_insert_with(|| Warm::new(interval));
         warm.set(work.versions.iter().map(|version| Rc::clone(&version.version)));
@@ -171,153 +172,47 @@ impl Evaluator {
             due.into_iter().for_each(|candle| candle.line.stopped = true);
             return looked_at;
         }
-        // Programs by their place in the engine; none for a version that has no program.
-        let placed: Vec<_> =
-            covering.iter().map(|covering| (&covering.version, places.get(&covering.version.key).copied())).collect();
         let mut entries = batch.at(interval, close_time);
         entries.cycle.expected = expected;
         entries.cycle.traders = covering.len();
-        let mut symbol = 0;
-        for candle in due {
-            if entries.signals.len() >= MOST_SIGNALS {
-                candle.line.stopped = true; // its outcomes are kept by the engine for the next batch
-                continue;
-            }
-            candle.line.through = ordinal;
-            entries.cycle.series += 1;
-            entries.cycle.late += usize::from(known && overdue);
-            let Some(kline) = candle.kline else {
-                entries.cycle.absent += 1;
-                continue;
-            };
-            let said = Said { outcomes: &outcomes, symbol, name: candle.line.symbol, kline, close_time, interval };
-            symbol += 1;
-            for (version, program) in placed.iter().filter(|(version, _)| candle.is_wanted_by(version)) {
-                match (close.obstacle(version, &candle), program) {
-                    (None, Some(program)) => said.enter(&mut entries, version, *program),
-                    (None, None) => unreachable!("a version without a program has that for an obstacle"),
-                    (Some(Obstacle::Waiting(series)), _) => entries.put_off(said.pair(version), series),
-                    (Some(Obstacle::Failed(cause, why)), _) => entries.fail(said.pair(version), cause, why),
-                }
-            }
-        }
+        enter(&close, due, &outcomes, places, overdue, &mut entries);
         looked_at
     }
 }
 
-/// What programs say of one symbol's candle.
-pub(super) struct Said<'a> {
-    pub outcomes: &'a Outcomes<'a>,
-    /// The symbol's place among the outcomes.
-    pub symbol: usize,
-    pub name: Symbol,
-    pub kline: Kline,
-    pub close_time: Millis,
-    pub interval: Interval,
-}
-
-impl Said<'_> {
-    /// Counts what one program says, and signals if that is news.
-    pub fn enter(&self, entries: &mut Entries, version: &Version, program: usize) {
-        let outcome = self.outcomes.now(program, self.symbol);
-        let cycle = &mut *entries.cycle;
-        match outcome {
-            Outcome::Match => cycle.matched += 1,
-            Outcome::NoMatch => cycle.unmatched += 1,
-            Outcome::NotReady(NotReady::Warming | NotReady::Undefined) => cycle.not_ready += 1,
-            Outcome::NotReady(NotReady::HistoryMissing) | Outcome::Absent => {
-                // All that is read was there a moment ago: the market was reset meanwhile.
-                let why = format!("the history of {} was lost while it was evaluated", self.name);
-                return entries.fail(self.pair(version), "history", why);
+/// Enters what came out for symbols that are due, as far as the batch has room. `places` are those of the programs in the
+/// engine; a version without a program has none.
+fn enter(
+    close: &Close,
+    due: Vec<Candidate>,
+    outcomes: &Outcomes,
+    places: &HashMap<Key, usize>,
+    overdue: bool,
+    entries: &mut Entries,
+) {
+    let placed: Vec<_> = close.versions().map(|version| (version, places.get(&version.key))).collect();
+    let mut symbol = 0;
+    for candle in due {
+        if entries.signals.len() >= MOST_SIGNALS {
+            candle.line.stopped = true; // its outcomes are kept by the engine for the next batch
+            continue;
+        }
+        candle.line.through = close.ordinal;
+        entries.cycle.series += 1;
+        entries.cycle.late += usize::from(overdue);
+        let Some(kline) = candle.kline else {
+            entries.cycle.absent += 1;
+            continue;
+        };
+        let said = Said { outcomes, symbol, name: candle.line.symbol, kline, interval: close.interval };
+        symbol += 1;
+        for (version, program) in placed.iter().filter(|(version, _)| candle.is_wanted_by(version)) {
+            match (close.obstacle(version, &candle), program) {
+                (None, Some(program)) => said.enter(entries, version, **program),
+                (None, None) => unreachable!("a version without a program has that for an obstacle"),
+                (Some(Obstacle::Waiting(series)), _) => entries.put_off(said.pair(version), series),
+                (Some(Obstacle::Failed(cause, why)), _) => entries.fail(said.pair(version), cause, why),
             }
         }
-        cycle.evaluated += 1;
-        // Where nothing can be said of the candle before, there is no edge.
-        let news = !version.edge || self.outcomes.before(program, self.symbol) == Outcome::NoMatch;
-        if outcome != Outcome::Match || !news {
-            return;
-        }
-        cycle.fired += 1;
-        let (trader, number) = version.key;
-        entries.signals.push(Signal {
-            id: signal::id(trader, number, self.close_time, self.interval, &self.name),
-            pair: self.pair(version),
-            open_time: self.kline.open_time.0,
-            price: self.kline.close,
-            metadata: self.metadata(program),
-            kline_revision: self.kline.revision,
-            engine: FORMAT,
-        });
-    }
-
-    /// The names of a version at this candle.
-    pub fn pair(&self, version: &Version) -> Pair {
-        Pair::new(version.key, &self.name, self.interval, self.close_time)
-    }
-
-    /// What is not decided, and what JSON has no number for, is null.
-    fn metadata(&self, program: usize) -> Map<String, Json> {
-        let fields = self.outcomes.fields(program, self.symbol);
-        fields.map(|(key, value)| (key.to_owned(), json(value))).collect()
-    }
-}
-
-fn json(value: Value) -> Json {
-    match value {
-        Value::Number(number) => Number::from_f64(number).map_or(Json::Null, Json::Number),
-        Value::Bool(truth) => Json::Bool(truth),
-        Value::Text(text) => Json::String(text.to_string()),
-        Value::NotReady(_) => Json::Null,
-    }
-}
-
-/// What is to be done at one interval.
-struct Work {
-    interval: Interval,
-    versions: Vec<InForce>,
-    lines: Vec<Line>,
-}
-
-impl Work {
-    /// `None` where no version may evaluate anything.
-    fn new(
-        market: &StoreMarket,
-        tables: &Tables,
-        interval: Interval,
-        symbols: &[SymbolEntry],
-        now: Millis,
-    ) -> Option<Work> {
-        let versions: Vec<&InForce> =
-            tables.versions.iter().filter(|version| version.version.interval == interval).collect();
-        let (ended, open): (Vec<&InForce>, Vec<&InForce>) = versions.iter().partition(|version| version.to.is_some());
-        let begins = open.iter().map(|version| version.from).min();
-        let lines: Vec<Line> = symbols
-            .iter()
-            .filter_map(|symbol| {
-                let read = tables.watermarks.get(&(symbol.info.symbol, interval)).copied();
-                let ended = ended.iter().filter(|version| read.is_none_or(|read| version.after(read)));
-                let first = ended.map(|version| version.from).chain(begins).min()?;
-                Some(Line::new(market, symbol, interval, read, first, now))
-            })
-            .collect();
-        let oldest = lines.iter().map(|line| interval.close_time(line.through)).min()?;
-        let versions = versions.into_iter().filter(|version| version.after(oldest)).cloned().collect();
-        Some(Work { interval, versions, lines })
-    }
-
-    /// The oldest candle at which something may be due.
-    fn next(&self) -> Option<i64> {
-        self.lines.iter().filter(|line| !line.stopped && line.through < line.last).map(|line| line.through + 1).min()
-    }
-
-    fn watermarks(&self) -> impl Iterator<Item = Watermark> + use<'_> {
-        let interval = self.interval;
-        self.lines.iter().filter(|line| line.moved()).map(move |line| Watermark {
-            symbol: line.symbol.to_string(),
-            interval: interval.as_str(),
-            read: line.read.map(|read| read.0),
-            through: interval.close_time(line.through).0,
-            skipped: line.skipped,
-        })
     }
 }

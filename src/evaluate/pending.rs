@@ -2,9 +2,10 @@
 
 use super::batch::{Batch, Pair};
 use super::close::clocks;
-use super::evaluator::{Evaluator, Said, Warm};
+use super::evaluator::{Evaluator, Warm};
 use super::market::StoreMarket;
 use super::ready::{self, Ready};
+use super::said::Said;
 use super::tables::{PendingRow, Tables};
 use super::version::Version;
 use std::collections::BTreeMap;
@@ -82,7 +83,7 @@ fn finish(market: &StoreMarket, interval: Interval, close_time: Millis, pairs: V
             .series(symbol, interval)
             .and_then(|series| market.store().closed(series, ordinal, ordinal).ok()?.pop());
         let (Some(kline), Some(program)) = (kline, places.get(&version.key)) else { continue };
-        let said = Said { outcomes: &outcomes, symbol: place, name: *symbol, kline, close_time, interval };
+        let said = Said { outcomes: &outcomes, symbol: place, name: *symbol, kline, interval };
         let mut entries = batch.at(interval, close_time);
         entries.finish(said.pair(version));
         said.enter(&mut entries, version, *program);
