@@ -22,10 +22,14 @@ fn main() {
     session.run(
         "CREATE TABLE klines AS SELECT s.symbol, '1m'::text AS \"interval\", k.*
              FROM vyx_symbols() s, vyx_klines(s.symbol, '1m', 2047, false) k;
-         ALTER TABLE klines ADD PRIMARY KEY (symbol, \"interval\", open_time);
-         VACUUM ANALYZE klines;",
+         ALTER TABLE klines ADD PRIMARY KEY (symbol, \"interval\", open_time);",
     );
+    session.run("VACUUM ANALYZE klines");
     println!("the newest 100 klines of a series, median of {TURNS} x {CALLS} calls, one session, feed running");
+    session.run("PREPARE nothing AS SELECT 1");
+    let floor = median((0..TURNS).map(|_| micros_per_call(&session, "EXECUTE nothing")).collect());
+    println!("  {:<28} {floor:>8.1} µs", "SELECT 1, the way there");
+    session.run("DEALLOCATE ALL");
     compare(
         &session,
         "vyx_klines(…, 100)",
