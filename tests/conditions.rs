@@ -61,7 +61,7 @@ fn an_unreachable_exchange_is_down_in_words_and_the_server_still_stops_fast() {
     let mut cluster = Cluster::start("unreachable", &NOBODY);
     let session = cluster.session();
     session.run("CREATE EXTENSION vyx");
-    down(&session, &["no connection to the exchange"]);
+    down(&session, &["no connection to the exchange: ", "127.0.0.1:9", "refused"]);
     session.refuses("42704", &["BTCUSDT", "vyx_symbols"], "SELECT * FROM vyx_klines('BTCUSDT', '1m')");
     session.run("SELECT * FROM vyx_klines('BTCUSDT', '1m', missing_ok => true)");
     let took = cluster.stop(Stop::Fast);
@@ -92,7 +92,7 @@ fn what_speaks_nonsense_on_the_port_is_no_exchange() {
     );
     let session = cluster.session();
     session.run("CREATE EXTENSION vyx");
-    down(&session, &["no connection to the exchange: "]);
+    down(&session, &["no connection to the exchange: ", &address.to_string()]);
     assert!(!cluster.log().contains("panicked"), "{}", cluster.log());
     done.store(true, Ordering::Relaxed);
     drop(std::net::TcpStream::connect(address));
@@ -170,6 +170,26 @@ fn bad_words_are_errors_that_name_the_remedy() {
         session.refuses(sqlstate, &[words], &format!("SELECT * FROM {call}"));
     }
     stage.check(&session);
+}
+
+#[test]
+fn a_database_that_is_not_there_holds_up_evaluation_alone_until_it_is() {
+    let settings = [("vyx.intervals", "1m"), ("vyx.database", "later")];
+    let stage = Stage::start("no-database", &["BTCUSDT"], Stage::speed(60.0), &settings);
+    let session = stage.cluster.session();
+    stage.settle(&session);
+    until("the worker says why", || {
+        let (status, reason) = health(&session);
+        (status == "degraded" && reason.contains("cannot connect to database \"later\"")).then_some(())
+    });
+    stage.check(&session);
+    session.run("CREATE DATABASE later");
+    let later = stage.cluster.session_in("later");
+    later.run("CREATE EXTENSION vyx");
+    later
+        .run("INSERT INTO vyx.traders (user_id, name, script, state) VALUES (NULL, 'late', 'close > open', 'running')");
+    until("signals", || later.one::<bool>("SELECT count(*) > 0 FROM vyx.signals", &[]).then_some(()));
+    assert_eq!(health(&session), ("ok".to_owned(), "every series is followed".to_owned()));
 }
 
 #[test]

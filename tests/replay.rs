@@ -78,7 +78,7 @@ fn replay(file: &File) {
         &format!("replay-{}", file.interval),
         &[file.symbol],
         exchange,
-        &[("vyx.intervals", file.intervals)],
+        &[("vyx.intervals", file.intervals), ("vyx.evaluate_worker", "off")],
     );
     let session = stage.cluster.session();
     stage.settle(&session);
@@ -86,6 +86,7 @@ fn replay(file: &File) {
     let rules: Vec<Rule> = OWN.into_iter().map(|rule| Rule { interval: file.interval, ..rule }).collect();
     let rules: Vec<&Rule> = rules.iter().collect();
     save(&session, &rules);
+    stage.start_worker(&session);
     let end = stage.exchange.market_time() + WATCHED * file.milliseconds;
     let through = end - end.rem_euclid(file.milliseconds) - 1;
     until("the watched candles have been evaluated", || {
@@ -114,7 +115,7 @@ fn replay(file: &File) {
     let (gaps, absent): (i64, i64) = (row.get(0), row.get(1));
     assert_eq!(gaps, 0);
     assert!(absent >= holes, "{holes} holes, {absent} confirmed");
-    assert_eq!(holes > 0, file.symbol == "XRPETH", "{holes} holes");
+    assert!(holes > 0 || file.symbol != "XRPETH", "this file is here for its holes");
 
     let count = check_signals(&session, &stage.truth, &rules, &[file.symbol], through);
     assert!(count > 10, "{count} signals are too few to prove anything");

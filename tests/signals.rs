@@ -39,17 +39,48 @@ fn all_at_once_give_every_signal_once() {
     play("by-all", By { cron: true, worker: true, callers: 10, stop: Stop::Fast });
 }
 
+#[test]
+fn what_waits_for_another_symbol_is_put_off_and_finished_when_that_comes() {
+    let settings = [("vyx.intervals", "1m,5m"), ("vyx.evaluate_worker", "off"), ("vyx.close_grace", "100ms")];
+    let stage = Stage::start("pending", &SYMBOLS, Stage::speed(60.0), &settings);
+    let session = stage.cluster.session();
+    stage.settle(&session);
+    let rules: Vec<&Rule> = OWN.iter().chain(&MIXED).collect();
+    save(&session, &rules);
+    stage.start_worker(&session);
+    until("signals", || session.one::<bool>("SELECT count(*) > 5 FROM vyx.signals", &[]).then_some(()));
+    // The leader's candles do not close, and history does not say why.
+    stage.inject(Kind::RefuseRest, |fault| {
+        (fault.status, fault.path) = (Some(503), Some("/api/v3/klines".to_owned()));
+    });
+    stage.inject(Kind::MissingClose, |fault| fault.symbol = Some("BTCUSDT".to_owned()));
+    until("what looks at it is put off", || {
+        let others = "SELECT count(DISTINCT symbol) = 3 AND bool_and(waiting_for LIKE 'BTCUSDT 1m%') FROM vyx.pending";
+        session.one::<Option<bool>>(others, &[]).unwrap_or(false).then_some(())
+    });
+    let waiting: i64 = session.one("SELECT sum(waiting)::bigint FROM vyx.cycles", &[]);
+    assert!(waiting > 0, "cycles tell what waits");
+    let last: SystemTime =
+        session.one("SELECT max(evaluated_through) FROM vyx.watermarks WHERE symbol = 'ETHUSDT'", &[]);
+    until("the others go on meanwhile", || {
+        let on = "SELECT max(evaluated_through) > $1 FROM vyx.watermarks WHERE symbol = 'ETHUSDT'";
+        session.one::<bool>(on, &[&last]).then_some(())
+    });
+    stage.exchange.clear(None);
+    finish(&stage, &session, &rules);
+}
+
 fn play(name: &str, by: By) {
-    let settings = [
-        ("shared_preload_libraries", "pg_cron,vyx"),
-        ("vyx.intervals", "1m,5m"),
-        ("vyx.evaluate_worker", if by.worker { "on" } else { "off" }),
-    ];
+    let settings =
+        [("shared_preload_libraries", "pg_cron,vyx"), ("vyx.intervals", "1m,5m"), ("vyx.evaluate_worker", "off")];
     let mut stage = Stage::start(name, &SYMBOLS, Stage::speed(60.0), &settings);
     let session = stage.cluster.session();
     stage.settle(&session);
     let rules: Vec<&Rule> = OWN.iter().chain(&MIXED).collect();
     save(&session, &rules);
+    if by.worker {
+        stage.start_worker(&session);
+    }
     if by.cron {
         session.run("CREATE EXTENSION pg_cron");
         session.run("SELECT vyx_schedule()");
@@ -75,21 +106,25 @@ fn play(name: &str, by: By) {
     stage.settle(&session);
     call(&stage.cluster, by.callers);
 
-    let target = stage.exchange.market_time() + 12 * MINUTE;
-    let through = target - target.rem_euclid(5 * MINUTE) - 1;
-    until_within(if by.cron { CRON } else { crate::harness::PATIENCE }, "everything due has been evaluated", || {
-        let due = "SELECT count(*) = $2 AND min(evaluated_through) >= vyx.at($1) FROM vyx.watermarks";
-        let series = 2 * SYMBOLS.len() as i64;
-        (session.one::<bool>(due, &[&through, &series])
-            && session
-                .one::<bool>("SELECT NOT EXISTS (SELECT FROM vyx.pending WHERE close_time <= vyx.at($1))", &[&through]))
-        .then_some(())
-    });
+    finish(&stage, &session, &rules);
     let late = watermarks(&session);
     assert!(early.iter().all(|(series, then)| late.iter().any(|(same, now)| same == series && now >= then)));
-    let count = check_signals(&session, &stage.truth, &rules, &SYMBOLS, through);
+}
+
+/// Waits until some more candles have been evaluated, and compares everything through them.
+fn finish(stage: &Stage, session: &Session, rules: &[&Rule]) {
+    let target = stage.exchange.market_time() + 12 * MINUTE;
+    let through = target - target.rem_euclid(5 * MINUTE) - 1;
+    until_within(CRON, "everything due has been evaluated", || {
+        let due = "SELECT count(*) = $2 AND min(evaluated_through) >= vyx.at($1) FROM vyx.watermarks";
+        let waits = "SELECT EXISTS (SELECT FROM vyx.pending WHERE close_time <= vyx.at($1))";
+        let series = 2 * SYMBOLS.len() as i64;
+        let done = session.one(due, &[&through, &series]) && !session.one::<bool>(waits, &[&through]);
+        done.then_some(())
+    });
+    let count = check_signals(session, &stage.truth, rules, &SYMBOLS, through);
     assert!(count > 40, "{count} signals are too few to prove anything");
-    check_accounts(&session, through);
+    check_accounts(session, through);
 }
 
 /// Has so many sessions evaluate at the same time.

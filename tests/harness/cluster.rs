@@ -26,7 +26,6 @@ pub enum Stop {
 
 pub struct Cluster {
     root: PathBuf,
-    /// A socket's whole path must stay below 108 bytes, so it cannot lie in `root`.
     socket: PathBuf,
     settings: BTreeMap<String, String>,
     server: Option<Child>,
@@ -47,7 +46,7 @@ impl Cluster {
         let place = install.place();
         let root = install.directory(name);
         install.make_data(&root);
-        let socket = std::env::temp_dir().join(format!("vyx-{}-{name}", std::process::id()));
+        let socket = install.socket(name);
         fs::create_dir_all(&socket).expect("a directory for the socket can be made");
         // The server's user is another one than the test's where that is root.
         fs::set_permissions(&socket, fs::Permissions::from_mode(0o777)).expect("it is ours");

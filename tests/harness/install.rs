@@ -9,6 +9,8 @@ use std::sync::{Condvar, Mutex, OnceLock, PoisonError};
 
 /// Servers at once. Each has some ten processes and an exchange beside it; two fill the two cores of a small machine.
 const AT_ONCE: usize = 2;
+/// How the directories of sockets begin, in the directory for temporary files.
+const SOCKETS: &str = "vyx-e2e-";
 
 /// A private copy of PostgreSQL with vyx in it, and a directory for clusters.
 pub struct Install {
@@ -88,6 +90,12 @@ impl Install {
         self.run.join(format!("{}-{name}", std::process::id()))
     }
 
+    /// A directory for the sockets of a cluster. A socket's whole path must stay below 108 bytes, so it cannot lie below
+    /// the clusters' directory, wherever that is.
+    pub fn socket(&self, name: &str) -> PathBuf {
+        std::env::temp_dir().join(format!("{SOCKETS}{}-{name}", std::process::id()))
+    }
+
     /// Makes the data directory of a new cluster: a copy of one that initdb made once.
     pub fn make_data(&self, data: &Path) {
         let template = self.template.get_or_init(|| {
@@ -109,16 +117,31 @@ impl Install {
         succeed(self.as_owner("cp").arg("-a").arg(template).arg(data));
     }
 
-    /// Removes what a killed run left behind. Its servers have ended with their terminal, or end when their data goes.
+    /// Ends and removes what a killed run left behind.
     fn sweep(&self) {
-        for entry in fs::read_dir(&self.run).into_iter().flatten().flatten() {
-            let name = entry.file_name().to_string_lossy().into_owned();
-            let of = name.split_once('-').and_then(|(pid, _)| pid.parse::<u32>().ok());
+        let places = [(&self.run, ""), (&std::env::temp_dir(), SOCKETS)];
+        for (entry, prefix) in
+            places.iter().flat_map(|(place, prefix)| entries(place).map(move |entry| (entry, prefix)))
+        {
+            let name = entry.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let of = name.strip_prefix(prefix).and_then(|name| name.split_once('-')?.0.parse::<u32>().ok());
             if of.is_some_and(|pid| !Path::new(&format!("/proc/{pid}")).exists()) {
-                let _ = fs::remove_dir_all(entry.path());
+                let server = fs::read_to_string(entry.join("postmaster.pid")).unwrap_or_default();
+                let server = server.lines().next().and_then(|pid| pid.parse::<i32>().ok());
+                // By now the number may be another process's; a postmaster works in its data directory.
+                if let Some(pid) =
+                    server.filter(|pid| fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd == entry))
+                {
+                    super::cluster::signal(pid, libc::SIGQUIT);
+                }
+                let _ = fs::remove_dir_all(entry);
             }
         }
     }
+}
+
+fn entries(directory: &Path) -> impl Iterator<Item = PathBuf> {
+    fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path())
 }
 
 impl Drop for Place {

@@ -69,6 +69,14 @@ impl Stage {
         }
     }
 
+    /// Lets `vyx evaluate` work, of a stage that was started with it off. Traders that are saved before it does are
+    /// evaluated from a moment that is certain, however long saving takes.
+    #[track_caller]
+    pub fn start_worker(&self, session: &Session) {
+        session.run("ALTER SYSTEM SET vyx.evaluate_worker = on");
+        session.run("SELECT pg_reload_conf()");
+    }
+
     /// Waits until the server has seen this market time.
     #[track_caller]
     pub fn reach(&self, session: &Session, time: i64) {
