@@ -210,7 +210,8 @@ impl Sink for StoreSink {
     }
 
     fn log(&self, level: Level, text: String) {
-        if level == Level::Error {
+        // Without a list of symbols no connection is tried, so the words for the log may be all there is.
+        if level > Level::Info {
             *self.trouble.borrow_mut() = Some(text.clone());
             self.publish_state();
         }
