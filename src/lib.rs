@@ -59,6 +59,29 @@ extension_sql_file!("../sql/schema.sql", name = "schema", bootstrap);
 extension_sql_file!("../sql/traders.sql", name = "traders", requires = ["schema"]);
 extension_sql_file!("../sql/evaluate.sql", name = "evaluate", requires = ["traders"]);
 extension_sql_file!("../sql/cron.sql", name = "cron", requires = ["evaluate"]);
+extension_sql_file!(
+    "../sql/functions.sql",
+    name = "functions",
+    requires = [
+        "cron",
+        vyx_klines,
+        vyx_closes,
+        vyx_columns,
+        vyx_snapshot,
+        vyx_tickers,
+        vyx_ticker,
+        vyx_symbols,
+        vyx_series,
+        vyx_health,
+        vyx_version,
+        vyx_validate,
+        vyx_values,
+        vyx_screen,
+        vyx_indicators,
+        _market_time,
+        _evaluate_batch
+    ]
+);
 extension_sql_file!("../sql/security.sql", name = "security", finalize);
 
 /// Tells pgrx, which wants to know every schema, of the one that sql/schema.sql makes.

@@ -1,0 +1,44 @@
+-- What the declarations of the functions written in Rust cannot say: their comments, and how many rows a planner should
+-- expect of them.
+
+SET LOCAL search_path = pg_catalog, pg_temp;
+
+DO $$
+DECLARE
+    said record;
+    routine text;
+BEGIN
+    FOR said IN
+        SELECT * FROM (VALUES
+            ('vyx_klines', 100, 'The newest klines of a series, oldest first; only those that opened before "before" where it is given.'),
+            ('vyx_closes', NULL, 'The newest closing prices of a series, oldest first, closed klines only.'),
+            ('vyx_columns', 1, 'The newest klines as arrays for charts: t in Unix seconds, open, high, low, close, volume; oldest first.'),
+            ('vyx_snapshot', 500, 'The newest kline of every symbol at an interval.'),
+            ('vyx_tickers', 500, 'The statistics of the last 24 hours of every symbol.'),
+            ('vyx_ticker', 1, 'The statistics of the last 24 hours of one symbol; no row before the first have come.'),
+            ('vyx_symbols', 500, 'The tracked symbols as the exchange describes them.'),
+            ('vyx_series', 3000, 'Every series: klines held, state (empty backfilling live stale halted), gaps, repairs, lag in ms of market time.'),
+            ('vyx_health', 1, 'The state of vyx in one row: ok, degraded or down, the reason in words, workers, connections, counters.'),
+            ('vyx_version', NULL, 'The version of the library that is loaded.'),
+            ('vyx_validate', 5, 'What is wrong with a script, a row a problem; or one row with what it reads, and its warnings.'),
+            ('vyx_values', 100, 'The values of an expression on the newest closed candles of a series, each from its own history, oldest first.'),
+            ('vyx_screen', 500, 'What a script says of the newest closed candle of every symbol.'),
+            ('vyx_indicators', 50, 'The functions of the trader language.'),
+            ('_market_time', NULL, 'The largest time seen from the exchange; null before anything was heard.'),
+            ('_evaluate_batch', NULL, 'What is due and what comes of it, for vyx.commit_batch(); null when nothing is due.')
+        ) AS s(name, rows, words)
+    LOOP
+        SELECT p.oid::regprocedure::text INTO STRICT routine
+        FROM pg_proc p
+        JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
+        JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'vyx'
+        WHERE p.proname = said.name;
+        EXECUTE format('COMMENT ON FUNCTION %s IS %L', routine, said.words);
+        IF said.rows IS NOT NULL THEN
+            EXECUTE format('ALTER FUNCTION %s ROWS %s', routine, said.rows);
+        END IF;
+    END LOOP;
+END
+$$;
+
+SET LOCAL search_path = @extschema@, pg_temp;
