@@ -40,6 +40,8 @@ impl Install {
             let config = path("VYX_PG_CONFIG");
             assert!(config.exists(), "VYX_PG_CONFIG is {}, which is not there: run `make test`", config.display());
             let (bin, run) = (path("VYX_BIN"), path("VYX_RUN"));
+            // What a process says of its directory has no links in it.
+            let run = run.canonicalize().unwrap_or(run);
             let owner = fs::metadata(&run).unwrap_or_else(|error| panic!("VYX_RUN {}: {error}", run.display()));
             assert!(owner.uid() != 0, "VYX_RUN {} belongs to root, and a server cannot run as root", run.display());
             let owner = (owner.uid(), owner.gid());
