@@ -283,6 +283,45 @@ mod tests {
     }
 
     #[pg_test]
+    fn a_symbol_with_too_little_volume_is_left_out() {
+        let tracked = Tracked::new("VOLUME1USDT");
+        version(TRADER, "VOLUME1USDT", "match");
+        // A kline has 1,000; without 5m the day is summed from 1m.
+        Spi::run("UPDATE vyx.trader_versions SET min_quote_volume_24h = 2500").expect("runs");
+        tracked.close(0, &[101.0; 5]);
+        evaluate();
+        assert_eq!((watermark("VOLUME1USDT").0, signalled(TRADER)), (4, vec![2, 3, 4]));
+    }
+
+    #[pg_test]
+    fn a_version_evaluates_what_closes_while_it_is_in_force() {
+        let tracked = Tracked::new("FORCE1USDT");
+        version(TRADER, "FORCE1USDT", "match");
+        let period = format!(
+            "UPDATE vyx.trader_versions SET effective_from = vyx.at({FIRST} + 2 * {MINUTE} - 1), effective_to = vyx.at({FIRST} + 4 * {MINUTE} - 1)"
+        );
+        Spi::run(&period).expect("runs");
+        tracked.close(0, &[101.0; 6]);
+        evaluate();
+        // Kline 1 closes when it begins, kline 3 when it ends; what comes after belongs to nobody.
+        assert_eq!(signalled(TRADER), [1, 2]);
+        assert!(watermark("FORCE1USDT").0 >= 3);
+    }
+
+    #[pg_test]
+    fn a_copied_cluster_is_silent_until_it_is_adopted() {
+        let tracked = Tracked::new("COPY1USDT");
+        version(TRADER, "COPY1USDT", "match");
+        Spi::run("UPDATE vyx.writer SET system_identifier = 1").expect("runs");
+        tracked.close(0, &[101.0]);
+        let batch: JsonB = one("SELECT vyx._evaluate_batch('1m')");
+        assert_eq!((commit(&batch.0).as_str(), signalled(TRADER)), ("foreign", vec![]));
+        assert!(one::<bool>("SELECT vyx_adopt()"));
+        evaluate();
+        assert_eq!(signalled(TRADER), [0]);
+    }
+
+    #[pg_test]
     fn what_is_too_old_is_skipped_and_counted() {
         let tracked = Tracked::new("OLD1USDT");
         version(TRADER, "OLD1USDT", "match");

@@ -194,3 +194,24 @@ fn a_sequence_at_its_end_starts_over() {
     }
     assert_eq!(sequence.load(Ordering::Relaxed), 4);
 }
+
+#[test]
+fn completeness_is_what_a_status_says_and_counts_what_was_rewritten() {
+    let (writer, series) = one_series(8);
+    let store = writer.store();
+    assert_eq!(store.completeness(series), Ok(None));
+    (1..=4).for_each(|ordinal| assert!(writer.put_kline(series, &kline(ordinal, 1, true)).accepted()));
+    writer.set_first_ever(series, 1);
+    assert_eq!(writer.confirm(series, 5, 6), 2);
+    let known = store.completeness(series).unwrap().unwrap();
+    let expected = Completeness { from: 1, through: 6, first_ever: Some(1), oldest: -1, rewritten: 0 };
+    assert_eq!(known, expected);
+    let status = store.status(series).unwrap();
+    assert_eq!((status.complete_from, status.complete_through), (Some(known.from), Some(known.through)));
+    // A correction, and a kline that was said not to exist; a new one rewrites nothing.
+    writer.put_kline(series, &kline(2, 2, true));
+    writer.put_kline(series, &kline(5, 1, true));
+    writer.put_kline(series, &kline(7, 1, true));
+    let known = store.completeness(series).unwrap().unwrap();
+    assert_eq!(known, Completeness { through: 7, oldest: 0, rewritten: 2, ..expected });
+}
