@@ -213,7 +213,12 @@ impl Worker {
         let Some(tables) = tables else {
             return Ok(Turn::Blocked("idle: the extension is not created in this database"));
         };
-        let Some(batch) = self.evaluator.evaluate(request, &tables?) else {
+        let tables = tables?;
+        // Taken out meanwhile: an error on the way leaves no evaluator behind that is half done.
+        let mut evaluator = std::mem::take(&mut self.evaluator);
+        let batch = guarded(|| evaluator.evaluate(request, &tables))?;
+        self.evaluator = evaluator;
+        let Some(batch) = batch else {
             self.seen = Some(closes);
             return Ok(Turn::Idle);
         };
@@ -245,11 +250,9 @@ fn commit(batch: Batch) -> Result<String, String> {
 /// operator might do there is done without the bootstrap user's. `None` where the extension is not created.
 ///
 /// # Errors
-/// The error that aborted the transaction, which is in the server log too.
+/// As for [`guarded`].
 fn transaction<T>(body: impl FnOnce() -> T) -> Result<Option<T>, String> {
-    let body = AssertUnwindSafe(body);
-    let run = AssertUnwindSafe(|| {
-        let body = body;
+    guarded(|| {
         // SAFETY: outside of any transaction, on the main thread; a snapshot is needed for SPI. The user is put back
         // before the commit, and by the abort.
         unsafe {
@@ -264,22 +267,31 @@ fn transaction<T>(body: impl FnOnce() -> T) -> Result<Option<T>, String> {
                 let owner = pg_sys::get_role_oid(c"vyx_owner".as_ptr(), false);
                 let restricted = pg_sys::SECURITY_LOCAL_USERID_CHANGE | pg_sys::SECURITY_RESTRICTED_OPERATION;
                 pg_sys::SetUserIdAndSecContext(owner, context | restricted as i32);
-                (body.0)()
+                body()
             });
             pg_sys::SetUserIdAndSecContext(user, context);
             pg_sys::PopActiveSnapshot();
             pg_sys::CommitTransactionCommand();
             pg_sys::pgstat_report_stat(true);
-            Ok(result)
+            result
         }
-    });
-    PgTryBuilder::new(run)
+    })
+}
+
+/// Runs `body` and, where it fails, aborts its transaction: a worker that ended instead would start every second anew,
+/// and fail again.
+///
+/// # Errors
+/// The error or panic, which is written to the server log too.
+fn guarded<T>(body: impl FnOnce() -> T) -> Result<T, String> {
+    PgTryBuilder::new(AssertUnwindSafe(|| Ok(body())))
         .catch_others(|caught| {
             let why = match &caught {
                 CaughtError::PostgresError(error) | CaughtError::ErrorReport(error) => error.message().to_owned(),
                 CaughtError::RustPanic { ereport, .. } => ereport.message().to_owned(),
             };
-            // SAFETY: the error was copied and flushed on its way here; aborting releases what the transaction held.
+            // SAFETY: the error was copied and flushed on its way here; aborting releases what a transaction held, and
+            // does nothing outside of one.
             unsafe { pg_sys::AbortCurrentTransaction() };
             warning!("vyx evaluate: {why}");
             Err(why)
