@@ -5,8 +5,9 @@ use crate::names;
 use crate::operators::{self, Outcome, Refusal};
 use crate::value::{Market, Record, Series, Value, plural};
 use std::rc::Rc;
-use vyx_core::{Interval, Symbol};
+use vyx_core::{Interval, Millis, Symbol};
 use vyx_engine::catalog::{Function, Param};
+use vyx_engine::market;
 use vyx_engine::program::{Arithmetic, Unary};
 use vyx_engine::{Kind, Op};
 
@@ -164,9 +165,10 @@ pub fn catalog(
         }
         (clock, on) => clock.or(on).unwrap_or(0),
     };
-    // vwap starts anew each day: a candle of a day or longer would be its own average.
-    if function.name == "vwap" && graph.market(clock).interval >= Interval::D1 {
-        return Err(Refusal::new("vwap starts anew each day, so it needs candles shorter than a day").into());
+    let interval = graph.market(clock).interval;
+    if function.name == "vwap" && !holds_a_day(interval) {
+        let message = format!("vwap starts anew each day, which candles of \"{interval}\" cannot show");
+        return Err(Refusal::new(message).hint("its intervals are 1m to 12h").into());
     }
     let params = parameters(function, &args[given..])
         .map_err(|bad| BadCall { argument: bad.argument.map(|i| i + given), ..bad })?;
@@ -186,6 +188,13 @@ pub fn catalog(
         [single] => Value::Series(single),
         _ => Value::Record(Rc::new(Record { function, outputs })),
     })
+}
+
+/// Whether a day of candles, several of them, lies in every history: a candle of a day would be its own average, and of
+/// 1s candles a history has a quarter of an hour.
+fn holds_a_day(interval: Interval) -> bool {
+    let in_a_day = Millis::DAY.0 / interval.shortest().0;
+    (2..=market::history_blocks(interval) * market::BLOCK).contains(&in_a_day)
 }
 
 /// How many of the arguments are series: all inputs, or those without the leading defaults, as in `rsi(14)`.

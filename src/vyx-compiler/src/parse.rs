@@ -7,10 +7,10 @@ use std::cell::Cell;
 use std::rc::Rc;
 use vyx_engine::wire::MAX_SCRIPT_BYTES;
 
-/// Deepest nesting of expressions and blocks, at the top level and in functions; each operator of a chain such as
-/// `a + b + c` counts. Bounds the stack of the parser and,
-/// with [`crate::trace::MAX_CALL_DEPTH`], that of the tracer.
+/// Deepest nesting of expressions and blocks at the top level; each operator of a chain such as `a + b + c` counts.
+/// Bounds the stack of the parser and, with [`crate::trace::MAX_CALL_DEPTH`], that of the tracer.
 const MAX_DEPTH: usize = 96;
+/// The same in a function.
 const MAX_FUNCTION_DEPTH: usize = 32;
 /// Most functions a script defines.
 const MAX_FUNCTIONS: usize = 32;

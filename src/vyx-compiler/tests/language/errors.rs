@@ -1,7 +1,9 @@
 //! What is said of wrong scripts: place, message, advice.
 
 use super::{brief, refused, request};
-use vyx_engine::wire::Request;
+use vyx_compiler::compile;
+use vyx_core::Interval;
+use vyx_engine::wire::{Request, Response};
 
 #[track_caller]
 fn wrong(script: &str, expected: &str) {
@@ -120,7 +122,30 @@ fn arguments_are_checked_with_what_is_expected() {
         "tf(\"1h\").rsi(open, 14) > 1",
         "1:10 rsi of \"1h\" is given a series of other candles | write rsi(…) without the timeframe before it",
     );
-    wrong("tf(\"1d\").vwap() > 1", "1:10 vwap starts anew each day, so it needs candles shorter than a day");
+}
+
+#[test]
+fn vwap_is_refused_where_a_day_is_one_candle_or_more_than_a_history() {
+    for interval in Interval::ALL {
+        let refused = [Interval::S1, Interval::D1, Interval::D3, Interval::W1, Interval::Mo1].contains(&interval);
+        let asked = Request { interval: interval.to_string(), ..request("close > vwap()") };
+        match compile(&asked) {
+            Response::Compiled(_) => assert!(!refused, "{interval}"),
+            Response::Refused { problems } if refused => assert_eq!(
+                brief(&problems),
+                format!(
+                    "1:9 vwap starts anew each day, which candles of \"{interval}\" cannot show | \
+                     its intervals are 1m to 12h"
+                )
+            ),
+            other => panic!("{interval}: {other:?}"),
+        }
+    }
+    // The timeframe's candles count, not the trader's.
+    wrong(
+        "tf(\"1d\").vwap() > 1",
+        "1:10 vwap starts anew each day, which candles of \"1d\" cannot show | its intervals are 1m to 12h",
+    );
 }
 
 #[test]

@@ -14,7 +14,7 @@ pub(crate) const OBV: Function = Function {
     outputs: &["obv"],
     kind: Kind::Number,
     warm_up: |_| lookback(CORE.obv_lookback()),
-    doc: "On-balance volume: the volume added on a rise of the close, taken off on a fall. It starts with the first candle of the history, so only differences mean something (TA-Lib OBV).",
+    doc: "On-balance volume: the volume added on a rise of the close, taken off on a fall. It starts with the volume of the history's first candle, and the history's start moves on, so only differences mean something (TA-Lib OBV).",
     open: |_| {
         stream(
             lookback(CORE.obv_lookback()),
@@ -33,7 +33,7 @@ pub(crate) const VWAP: Function = Function {
     outputs: &["vwap"],
     kind: Kind::Number,
     warm_up: |_| 0,
-    doc: "Volume-weighted average of (high + low + close) / 3 since 00:00 UTC; undefined until the day has volume. Not for 1s, whose history is shorter than a day, nor for 1d and longer.",
+    doc: "Volume-weighted average of (high + low + close) / 3 since 00:00 UTC; undefined until the day has volume. For 1m to 12h: of 1s the history is shorter than a day, and a candle of 1d is its own average.",
     open: |_| Box::new(Vwap { day: None, traded: 0.0, volume: 0.0 }),
 };
 
