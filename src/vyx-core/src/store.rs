@@ -46,7 +46,6 @@ pub use worker::{WorkerBlock, WorkerKind, WorkerStatus};
 pub use writer::Writer;
 
 use crate::sync::{AtomicU64, Ordering};
-use crate::{Interval, Millis};
 use shape::Layout;
 
 /// "vyxstore" read as a little-endian number.
@@ -65,8 +64,7 @@ const AT_EPOCH: usize = 2;
 /// One more than the highest directory slot ever used: where a walk over the directory may stop.
 const AT_USED_SLOTS: usize = 3;
 const AT_SHAPE: usize = 8;
-const AT_NEWEST_CLOSES: usize = 32;
-const AT_CLOSES: usize = 48;
+const AT_CLOSES: usize = 32;
 
 /// A view of the area; cheap to copy, valid as long as the words are.
 #[derive(Clone, Copy)]
@@ -103,9 +101,6 @@ impl<'a> Store<'a> {
         }
         for (word, value) in words[AT_SHAPE..].iter().zip(shape.to_words()) {
             word.store(value, Ordering::Relaxed);
-        }
-        for word in &words[AT_NEWEST_CLOSES..AT_CLOSES] {
-            word.store(NO_ORDINAL as u64, Ordering::Relaxed);
         }
         words[AT_LAYOUT].store(LAYOUT_VERSION, Ordering::Relaxed);
         // Last, so that an area is either no store or a whole one.
@@ -153,11 +148,5 @@ impl<'a> Store<'a> {
     /// compares it with what it was.
     pub fn close_sequence(&self) -> u64 {
         self.words[AT_CLOSES].load(Ordering::Acquire)
-    }
-
-    /// The close time of the newest closed kline of any symbol at this interval.
-    pub fn newest_close(&self, interval: Interval) -> Option<Millis> {
-        let ordinal = self.words[AT_NEWEST_CLOSES + interval as usize].load(Ordering::Relaxed) as i64;
-        (ordinal != NO_ORDINAL).then(|| interval.close_time(ordinal))
     }
 }

@@ -8,7 +8,6 @@ use std::ops::{Add, Sub};
 pub struct Millis(pub i64);
 
 impl Millis {
-    pub const SECOND: Millis = Millis(1_000);
     pub const MINUTE: Millis = Millis(60_000);
     pub const HOUR: Millis = Millis(3_600_000);
     pub const DAY: Millis = Millis(86_400_000);

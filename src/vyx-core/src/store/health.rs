@@ -35,7 +35,7 @@ named! {
         Klines "klines" "Klines taken into the rings, from whatever source.",
         Closes "closes" "Klines that became closed.",
         Tickers "tickers" "Tickers taken.",
-        BadFrames "bad_frames" "Frames that could not be read.",
+        BadFrames "bad_frames" "Frames that could not be read, elements of arrays and rows of answers among them.",
         UnknownFrames "unknown_frames" "Frames of a kind or symbol that is not known; ignored.",
         Dropped "dropped" "Klines and tickers dropped because their symbol is not tracked any more.",
         RefusedKlines "refused_klines" "Klines refused because their numbers cannot be true.",
@@ -53,9 +53,8 @@ named! {
         ConnectFailures "connect_failures" "Attempts to connect to the exchange's streams that failed.",
         Rotations "rotations" "Connections replaced before the exchange would have cut them.",
         StalledConnections "stalled_connections" "Connections given up because nothing came over them.",
-        HistoryRequests "history_requests" "Requests sent for history.",
-        HistoryFailures "history_failures" "Requests for history that failed.",
-        RateLimited "rate_limited" "Requests the exchange refused because there were too many.",
+        HistoryRequests "history_requests" "REST requests sent: for history, tickers, the list of symbols and the exchange's clock.",
+        HistoryFailures "history_failures" "REST requests that failed, too many for the exchange among them.",
         WorkerStarts "worker_starts" "Starts of a background worker.",
         LogLinesDropped "log_lines_dropped" "Log lines left out because there were too many at once.",
     }
@@ -75,7 +74,6 @@ named! {
         SkewMs "skew_ms" "Exchange's clock minus local clock, in milliseconds.",
         LastFrame "last_frame" "Local time of the newest frame, in milliseconds since 1970; 0 before the first.",
         EvaluateConnects "evaluate_connects" "Attempts of vyx evaluate to connect to its database since it last did.",
-        HistoryPausedUntil "history_paused_until" "Local time until which no history is asked for, in milliseconds since 1970.",
     }
 }
 

@@ -36,7 +36,7 @@ impl Writer<'_> {
         });
         self.store().add(Counter::ConfirmedAbsent, absent);
         // A confirmation can be what an evaluation waited for.
-        self.announce_close(series, None);
+        self.announce_close();
         absent
     }
 

@@ -114,8 +114,8 @@ impl Shape {
     }
 }
 
-/// Words of the area's head: magic, layout, epoch, used slots, shape, newest closes, closes.
-pub(crate) const HEAD_WORDS: usize = 56;
+/// Words of the area's head: magic, layout, epoch, used slots, shape, closes.
+pub(crate) const HEAD_WORDS: usize = 40;
 
 /// Where each part begins, in words from the beginning of the area.
 #[derive(Clone, Copy, Debug)]

@@ -1,7 +1,7 @@
 //! The one process that writes: what comes from the exchange goes through here.
 
 use super::ring::{Content, Field, Ring, Series, Tag};
-use super::{AT_CLOSES, AT_EPOCH, AT_NEWEST_CLOSES, Counter, DirectoryFull, Store, SymbolId, seqlock};
+use super::{AT_CLOSES, AT_EPOCH, Counter, DirectoryFull, Store, SymbolId, seqlock};
 use crate::kline::{Merge, merge};
 use crate::sync::Ordering;
 use crate::{Kline, Millis, Provenance, SymbolInfo, SymbolStatus};
@@ -128,12 +128,12 @@ impl<'a> Writer<'a> {
         let held = before.is_kline().then(|| ring.kline_at(before));
         let outcome = merge(held.as_ref(), kline);
         if outcome.accepted() {
-            self.write_kline(series, ring, ordinal, before, kline, outcome);
+            self.write_kline(ring, ordinal, before, kline, outcome);
         }
         outcome
     }
 
-    fn write_kline(&self, series: Series, ring: Ring<'a>, ordinal: i64, before: Tag, kline: &Kline, outcome: Merge) {
+    fn write_kline(&self, ring: Ring<'a>, ordinal: i64, before: Tag, kline: &Kline, outcome: Merge) {
         let corrected = outcome == Merge::Corrected;
         let closes = kline.closed && !corrected;
         let revision = if corrected { before.revision().saturating_add(1) } else { kline.revision };
@@ -162,7 +162,7 @@ impl<'a> Writer<'a> {
         self.store.add(Counter::Repaired, u64::from(repaired));
         if closes {
             self.store.add(Counter::Closes, 1);
-            self.announce_close(series, Some(ordinal));
+            self.announce_close();
         }
     }
 
@@ -171,13 +171,8 @@ impl<'a> Writer<'a> {
         self.store.ring_of(series).filter(|ring| ring.generation() == series.symbol.generation)
     }
 
-    /// Tells whoever waits that something was settled, and how far this interval has come.
-    pub(super) fn announce_close(&self, series: Series, closed: Option<i64>) {
-        let newest = &self.store.words[AT_NEWEST_CLOSES + series.interval as usize];
-        if let Some(ordinal) = closed {
-            let known = newest.load(Ordering::Relaxed) as i64;
-            newest.store(known.max(ordinal) as u64, Ordering::Relaxed);
-        }
+    /// Tells whoever waits that something was settled.
+    pub(super) fn announce_close(&self) {
         self.store.words[AT_CLOSES].fetch_add(1, Ordering::Release);
     }
 }
