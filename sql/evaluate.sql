@@ -7,6 +7,7 @@ SET LOCAL search_path = pg_catalog, pg_temp;
 --   by          "worker" or "sql"
 --   evaluated_at market time of the evaluation
 --   evaluate_ms how long it took
+--   settled     vyx.writer.settled as it was when the versions were read
 --   watermarks  [{symbol, interval, read (null: there is none), through, skipped}]
 --   finished    [{trader_id, trader_version, symbol, interval, close_time}]   rows of vyx.pending that are done
 --   pending     [{trader_id, trader_version, symbol, interval, close_time, waiting_for}]
@@ -37,6 +38,11 @@ BEGIN
         RETURN;
     END IF;
 
+    -- A version that was settled meanwhile may be in force at a candle of this batch, which knows nothing of it.
+    IF writer.settled IS DISTINCT FROM (batch ->> 'settled')::bigint THEN
+        outcome := 'lost';
+        RETURN;
+    END IF;
     -- Compare everything before anything is set: under the lock nobody else writes these tables, and a trader's
     -- deletion, which takes its pending rows along, is as good a reason to evaluate again.
     SELECT count(*) INTO agreed
@@ -267,6 +273,9 @@ DECLARE
     outcome text;
 BEGIN
     LOOP
+        PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+        PERFORM vyx.settle_versions();
+        COMMIT;
         PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
         batch := vyx._evaluate_batch("interval");
         COMMIT;

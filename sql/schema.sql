@@ -171,20 +171,28 @@ CREATE TABLE vyx.trader_versions (
     fire_on              text NOT NULL,
     cooldown             interval NOT NULL,
     max_lag              interval,
-    effective_from       timestamptz NOT NULL,
+    asked_from           timestamptz,
+    asked_to             timestamptz,
+    effective_from       timestamptz,
     effective_to         timestamptz,
     created_at           timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (trader_id, version),
+    CHECK (asked_from IS NOT NULL OR effective_from IS NOT NULL),
     CHECK (effective_to >= effective_from)
 );
 ALTER TABLE vyx.trader_versions ENABLE ROW LEVEL SECURITY;
 ALTER TABLE vyx.trader_versions FORCE ROW LEVEL SECURITY;
 -- Who evaluates asks for versions still in force and those that ended after the oldest watermark.
 CREATE INDEX trader_versions_effective_to_idx ON vyx.trader_versions (effective_to);
-COMMENT ON TABLE vyx.trader_versions IS 'What was evaluated from when to when. Written by the database alone and never changed but for effective_to; outlives its trader, so that a signal can be explained.';
+-- What vyx.settle_versions() has to do: usually nothing.
+CREATE INDEX trader_versions_unsettled_idx ON vyx.trader_versions (trader_id)
+    WHERE effective_from IS NULL OR effective_to IS NULL AND asked_to IS NOT NULL;
+COMMENT ON TABLE vyx.trader_versions IS 'What was evaluated from when to when. Written by the database alone and never changed but for its times; outlives its trader, so that a signal can be explained.';
 COMMENT ON COLUMN vyx.trader_versions.program IS 'What the script was compiled to; as json, not jsonb, so that numbers are read back to the last bit.';
-COMMENT ON COLUMN vyx.trader_versions.effective_from IS 'Market time of the change: evaluates candles that close then or later.';
-COMMENT ON COLUMN vyx.trader_versions.effective_to IS 'Market time of the next change or stop: does not evaluate candles that close then or later; null: in force.';
+COMMENT ON COLUMN vyx.trader_versions.asked_from IS 'Market time of the statement that made it.';
+COMMENT ON COLUMN vyx.trader_versions.asked_to IS 'Market time of the statement that changed, stopped or deleted the trader.';
+COMMENT ON COLUMN vyx.trader_versions.effective_from IS 'Evaluates candles that close then or later: asked_from, or after what had been evaluated when the statement''s transaction was seen; null: not settled yet.';
+COMMENT ON COLUMN vyx.trader_versions.effective_to IS 'Does not evaluate candles that close then or later; settled like effective_from; null: in force.';
 
 ---------------------------------------------------------------------------------------------------- evaluation
 
@@ -321,13 +329,15 @@ CREATE TABLE vyx.writer (
     only_row          boolean PRIMARY KEY DEFAULT true CHECK (only_row),
     system_identifier bigint NOT NULL,
     seq               bigint NOT NULL DEFAULT 0 CHECK (seq >= 0),
-    epoch             bigint NOT NULL DEFAULT 1 CHECK (epoch > 0)
+    epoch             bigint NOT NULL DEFAULT 1 CHECK (epoch > 0),
+    settled           bigint NOT NULL DEFAULT 0 CHECK (settled >= 0)
 );
 ALTER TABLE vyx.writer ENABLE ROW LEVEL SECURITY;
 ALTER TABLE vyx.writer FORCE ROW LEVEL SECURITY;
 COMMENT ON TABLE vyx.writer IS 'One row, locked by whoever writes signals. Made with the first trader, so that a restored dump brings its own.';
 COMMENT ON COLUMN vyx.writer.system_identifier IS 'The cluster that may write. In a restored or cloned one it differs until vyx_adopt().';
 COMMENT ON COLUMN vyx.writer.seq IS 'The last vyx.signals.seq drawn.';
+COMMENT ON COLUMN vyx.writer.settled IS 'Goes up whenever vyx.settle_versions() has decided something: what was computed before is not written.';
 COMMENT ON COLUMN vyx.writer.epoch IS 'Goes up with every adoption: seq of another epoch may have been given to another signal.';
 
 SELECT pg_catalog.pg_extension_config_dump('vyx.tiers', '');

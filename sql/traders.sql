@@ -123,7 +123,7 @@ BEGIN
         INSERT INTO vyx.writer (system_identifier) SELECT c.system_identifier FROM pg_control_system() c
             ON CONFLICT DO NOTHING;
         INSERT INTO vyx.trader_versions (trader_id, version, user_id, script, program, "interval", symbols,
-                                         min_quote_volume_24h, fire_on, cooldown, max_lag, effective_from)
+                                         min_quote_volume_24h, fire_on, cooldown, max_lag, asked_from)
         VALUES (NEW.id, NEW.version, NEW.user_id, NEW.script, program, NEW."interval", NEW.symbols,
                 NEW.min_quote_volume_24h, NEW.fire_on, NEW.cooldown, NEW.max_lag, at);
     ELSIF TG_OP = 'INSERT' THEN
@@ -138,11 +138,40 @@ COMMENT ON FUNCTION vyx.after_trader() IS 'Compiles what was saved and begins or
 CREATE FUNCTION vyx.end_version(trader uuid, at timestamptz) RETURNS void
 LANGUAGE sql SECURITY DEFINER
 BEGIN ATOMIC
-    -- A market clock that went back (another exchange, the simulator) must not end a version before it began.
-    UPDATE vyx.trader_versions v SET effective_to = greatest(v.effective_from, end_version.at)
-        WHERE v.trader_id = end_version.trader AND v.effective_to IS NULL;
+    UPDATE vyx.trader_versions v SET asked_to = end_version.at
+        WHERE v.trader_id = end_version.trader AND v.asked_to IS NULL AND v.effective_to IS NULL;
 END;
-COMMENT ON FUNCTION vyx.end_version(uuid, timestamptz) IS 'Ends the version of a trader that is in force, if any.';
+COMMENT ON FUNCTION vyx.end_version(uuid, timestamptz) IS 'Asks for the end of the version of a trader that is in force, if any.';
+
+-- A statement knows when it runs, not when its transaction commits: a candle may close in between, and is evaluated by
+-- what was committed then. So whoever evaluates settles, under the writer's lock, from when on a change counts: from the
+-- time asked for, or after the last candle that was evaluated without it. The number in vyx.writer makes batches fail
+-- that were computed before.
+CREATE FUNCTION vyx.settle_versions() RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '1s' AS $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM vyx.trader_versions v
+                   WHERE v.effective_from IS NULL OR v.effective_to IS NULL AND v.asked_to IS NOT NULL) THEN
+        RETURN false;
+    END IF;
+    UPDATE vyx.writer w SET settled = w.settled + 1
+        WHERE w.system_identifier = (SELECT c.system_identifier FROM pg_control_system() c);
+    IF NOT FOUND THEN
+        RETURN false;   -- a copy stays as it is until vyx_adopt()
+    END IF;
+    -- The lock is held from here on, so this sees every batch that was written before it.
+    UPDATE vyx.trader_versions v
+    SET effective_from = t.starts, effective_to = CASE WHEN v.asked_to IS NOT NULL THEN greatest(t.starts, v.asked_to, t.next) END
+    FROM (SELECT u.trader_id, u.version, e.next, coalesce(u.effective_from, greatest(u.asked_from, e.next)) AS starts
+          FROM vyx.trader_versions u
+          CROSS JOIN LATERAL (SELECT max(w.evaluated_through) + interval '1 millisecond' AS next
+                              FROM vyx.watermarks w WHERE w."interval" = u."interval") AS e
+          WHERE u.effective_from IS NULL OR u.effective_to IS NULL AND u.asked_to IS NOT NULL) AS t
+    WHERE v.trader_id = t.trader_id AND v.version = t.version;
+    RETURN true;
+END
+$$;
+COMMENT ON FUNCTION vyx.settle_versions() IS 'Decides from which candle on new, changed and stopped traders count; returns whether there was anything to decide.';
 
 CREATE FUNCTION vyx.after_trader_delete() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -206,7 +235,8 @@ BEGIN
     name := trader.name;
     version := trader.version;
     last_error := trader.last_error;
-    since := CASE trader.state WHEN 'running' THEN v.effective_from ELSE v.effective_to END;
+    since := CASE trader.state WHEN 'running' THEN coalesce(v.effective_from, v.asked_from)
+                               ELSE coalesce(v.effective_to, v.asked_to) END;
     -- It does what its owner wants when a candle of its interval has been evaluated since.
     state := CASE
         WHEN since IS NULL OR through >= since THEN trader.state

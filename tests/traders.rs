@@ -80,3 +80,57 @@ fn a_trader_starts_changes_stops_and_leaves_at_market_time() {
     session.run("DELETE FROM vyx.traders");
     assert_eq!(session.one::<i64>("SELECT count(*) FROM vyx.signals", &[]), all, "signals outlive their trader");
 }
+
+#[test]
+fn a_trader_whose_transaction_stays_open_over_closes_counts_from_its_commit() {
+    let (stage, session) = stage("late-commit");
+    let save = |session: &Session, name: &str| {
+        session.rows(
+            "INSERT INTO vyx.traders (user_id, name, script, fire_on, state) VALUES (NULL, $1, 'close > 0', 'match', 'running')",
+            &[&name],
+        );
+    };
+    save(&session, "early");
+    let through = |session: &Session| -> i64 {
+        session.one("SELECT coalesce(extract(epoch FROM max(evaluated_through)), 0)::bigint FROM vyx.watermarks", &[])
+    };
+    until("candles are evaluated", || (through(&session) > 0).then_some(()));
+
+    // The statement runs now; the evaluator cannot see it before the commit, some closes later.
+    let other = stage.cluster.session();
+    other.run("BEGIN");
+    save(&other, "late");
+    let before = through(&session);
+    until("three closes pass", || (through(&session) >= before + 180).then_some(()));
+    other.run("COMMIT");
+    let signals = |name: &str| -> i64 {
+        session.one(
+            "SELECT count(*) FROM vyx.signals s JOIN vyx.traders t ON t.id = s.trader_id WHERE t.name = $1",
+            &[&name],
+        )
+    };
+    until("the late one fires", || (signals("late") >= 4).then_some(()));
+    session.run("UPDATE vyx.traders SET state = 'stopped'");
+    let settled = "SELECT bool_and(effective_to IS NOT NULL) FROM vyx.trader_versions";
+    until("both are stopped", || session.one::<bool>(settled, &[]).then_some(()));
+
+    // Of every candle inside its time in force there is a signal, of none outside: nothing is left out in silence.
+    let rows = session.rows(
+        "SELECT t.name, v.asked_from < v.effective_from,
+                count(s.*) FILTER (WHERE s.close_time < v.effective_from OR s.close_time >= v.effective_to),
+                count(s.*),
+                2 * (SELECT count(*) FROM vyx.cycles c WHERE c.\"interval\" = '1m'
+                     AND c.close_time >= v.effective_from AND c.close_time < v.effective_to)
+         FROM vyx.trader_versions v JOIN vyx.traders t ON t.id = v.trader_id
+         LEFT JOIN vyx.signals s ON s.trader_id = v.trader_id AND s.trader_version = v.version
+         GROUP BY t.name, v.asked_from, v.effective_from, v.effective_to ORDER BY t.name",
+        &[],
+    );
+    assert_eq!(rows.len(), 2);
+    for row in &rows {
+        let (name, moved, outside, written, due): (String, bool, i64, i64, i64) =
+            (row.get(0), row.get(1), row.get(2), row.get(3), row.get(4));
+        assert_eq!((outside, written), (0, due), "{name}");
+        assert_eq!(moved, name == "late", "only the late one's time was moved");
+    }
+}

@@ -14,6 +14,8 @@ pub struct Batch {
     pub by: &'static str,
     pub evaluated_at: i64,
     pub evaluate_ms: f64,
+    /// `vyx.writer.settled` as it was when the versions were read.
+    pub settled: Option<i64>,
     pub watermarks: Vec<Watermark>,
     pub finished: Vec<Pair>,
     pub pending: Vec<Pending>,
@@ -103,9 +105,10 @@ fn cycles<S: serde::Serializer>(cycles: &BTreeMap<(i64, Interval), Cycle>, seria
 }
 
 impl Batch {
-    pub fn new(by: &'static str) -> Batch {
+    pub fn new(by: &'static str, settled: Option<i64>) -> Batch {
         Batch {
             by,
+            settled,
             evaluated_at: 0,
             evaluate_ms: 0.0,
             watermarks: Vec::new(),

@@ -100,7 +100,7 @@ impl Evaluator {
             return None;
         }
         let market = StoreMarket::new(request.store);
-        let mut batch = Batch::new(request.by);
+        let mut batch = Batch::new(request.by, tables.settled);
         self.waiting = false;
         self.first_seen.retain(|_, seen| seen.elapsed() < REMEMBER);
         self.finish_pending(&market, tables, &mut batch);

@@ -20,6 +20,8 @@ pub struct Tables {
     /// Versions that may evaluate candles after the oldest watermark, and those that something is pending for.
     pub versions: Vec<InForce>,
     pub pending: Vec<PendingRow>,
+    /// Counts the decisions about from when on versions count; `None` before the first trader.
+    pub settled: Option<i64>,
 }
 
 /// A row of `vyx.pending`.
@@ -43,6 +45,7 @@ impl Tables {
     ) -> SpiResult<Tables> {
         Spi::connect(|client| {
             let mut tables = Tables { pending: pending(client, only)?, ..Tables::default() };
+            tables.settled = settled(client)?;
             tables.watermarks = watermarks(client, only)?;
             tables.watermarks.retain(|(symbol, interval), _| tracked(symbol, *interval));
             let oldest = tables.watermarks.values().min().copied();
@@ -77,6 +80,11 @@ fn series(row: &SpiHeapTupleData, place: usize) -> SpiResult<Option<(Symbol, Int
     let symbol = column::<&str>(row, place)?.and_then(|text| Symbol::new(text).ok());
     let interval = column::<&str>(row, place + 1)?.and_then(|text| text.parse().ok());
     Ok(symbol.zip(interval))
+}
+
+fn settled(client: &SpiClient) -> SpiResult<Option<i64>> {
+    let rows = client.select("SELECT w.settled FROM vyx.writer w", Some(1), &[])?;
+    rows.into_iter().next().map_or(Ok(None), |row| column(&row, 1))
 }
 
 fn watermarks(client: &SpiClient, only: Option<Interval>) -> SpiResult<HashMap<(Symbol, Interval), Millis>> {

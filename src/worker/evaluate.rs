@@ -209,6 +209,9 @@ impl Worker {
         }
         let request = Request { store: self.store, only: None, by: "worker", grace: guc::close_grace() };
         let evaluator = &mut self.evaluator;
+        if let Some(settled) = transaction(settle)? {
+            settled?;
+        }
         let tables = transaction(|| evaluator.read(request).map_err(|error| error.to_string()))?;
         let Some(tables) = tables else {
             return Ok(Turn::Blocked("idle: the extension is not created in this database"));
@@ -235,6 +238,12 @@ impl Worker {
             },
         }
     }
+}
+
+/// Decides from when on new, changed and stopped traders count, in a transaction of its own: it may take the writer's lock.
+fn settle() -> Result<(), String> {
+    Spi::connect_mut(|client| client.update("SELECT vyx.settle_versions()", None, &[]).map(drop))
+        .map_err(|error| error.to_string())
 }
 
 /// Writes a batch; gives what became of it.

@@ -32,6 +32,12 @@ put() {
   "${rights[@]}" install -m 755 "$1" "$2.new"
   "${rights[@]}" mv -f "$2.new" "$2"
 }
+# cargo-pgrx writes over the library in place, which would kill a server that runs it: that server keeps its own file.
+library=$("$pg_config" --pkglibdir)/vyx.so
+if [[ -e $library ]]; then
+  "${rights[@]}" cp -p "$library" "$library.new"
+  "${rights[@]}" mv -f "$library.new" "$library"
+fi
 "${PGRX[@]}" install --package vyx --profile "$profile" --pg-config "$pg_config" "${pgrx_sudo[@]}"
 put "$built/vyx-compiler" "$("$pg_config" --pkglibdir)/vyx-compiler"
 [[ ! $private ]] || put "$built/vyx-sim" "$("$pg_config" --bindir)/vyx-sim"
