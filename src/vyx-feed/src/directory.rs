@@ -65,6 +65,7 @@ async fn refresh(feed: &Feed<'_>, settings: &Settings) -> Result<(), RestError> 
     feed.server_time(feed.rest.time().await?);
     let info = feed.rest.exchange_info().await?;
     feed.server_time(info.server_time);
+    (0..info.dropped).for_each(|_| feed.outlet.event(Event::BadFrame));
     let selection = select(info.symbols, settings);
     feed.outlet.event(Event::SymbolsLeftOut(selection.left_out.len()));
     if let Some(first) = selection.left_out.first() {

@@ -61,7 +61,8 @@ pub enum Level {
 pub enum Event {
     /// A frame of market data was taken.
     Message,
-    /// A frame, or an element of an array, could not be read or held impossible numbers; it was dropped.
+    /// A frame, an element of an array, or a row of the list of symbols could not be read or held impossible numbers; it
+    /// was dropped.
     BadFrame,
     /// A well-formed frame nobody asked for; it was dropped.
     UnknownFrame,

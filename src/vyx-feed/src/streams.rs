@@ -55,8 +55,8 @@ pub async fn keep(feed: &Feed<'_>) -> Infallible {
     }
 }
 
-/// Holds one connection of the plan for ever. Usually one session lives; while it is being replaced there are two, and what both
-/// deliver is merged by the sink.
+/// Holds one connection of the plan for ever. Usually one session lives; while it is being replaced there are two, and
+/// what both deliver is merged by the sink.
 async fn hold(feed: &Feed<'_>, index: usize, mut wanted: watch::Receiver<Rc<Streams>>) -> Infallible {
     let (sender, mut news) = mpsc::unbounded_channel();
     let mut sessions = FuturesUnordered::new();

@@ -11,8 +11,9 @@ use vyx_core::{Interval, Kline, Millis, Provenance, Symbol, SymbolInfo, SymbolSt
 #[derive(Clone, Debug, PartialEq)]
 pub struct ExchangeInfo {
     pub server_time: Millis,
+    /// The pairs for spot trading, whatever their status.
     pub symbols: Vec<SymbolInfo>,
-    /// Rows that could not be read, and pairs that are not for spot trading are not among them.
+    /// Rows that could not be read.
     pub dropped: usize,
     /// REST weight allowed in a minute, where it is announced.
     pub weight_limit: Option<u32>,

@@ -94,6 +94,21 @@ fn a_symbol_that_history_refuses_is_left_alone_and_the_others_are_not() {
 }
 
 #[test]
+fn a_symbol_that_cannot_be_read_is_counted_and_costs_no_other() {
+    play(&["BTCUSDT"], &[Interval::M1], 60, async |stage| {
+        let row = r#"{"symbol":"BTCUSDT","status":"TRADING","baseAsset":"BTC","quoteAsset":"USDT","isSpotTradingAllowed":true}"#;
+        let now = stage.exchange.market_time().0;
+        let list = format!(r#"{{"serverTime":{now},"symbols":[{{"symbol":"B/D"}},{row},7]}}"#);
+        // The exchange's clock is asked first, then the list.
+        let clock = scripted("200 OK", "", &format!(r#"{{"serverTime":{now}}}"#));
+        stage.exchange.faults().answers.borrow_mut().extend([clock, scripted("200 OK", "", &list)]);
+        stage.until_complete().await;
+        assert_eq!(stage.memory.followed(), [crate::symbol("BTCUSDT")]);
+        assert_eq!(stage.memory.count(|e| *e == Event::BadFrame), 2);
+    });
+}
+
+#[test]
 fn settings_that_cannot_be_used_change_nothing() {
     play(&["BTCUSDT"], &[Interval::M1], 60, async |stage| {
         stage.until_complete().await;

@@ -142,7 +142,7 @@ fn a_stalled_connection_is_noticed_and_its_gap_refilled() {
         let connection = stage.simulator.state().connections[0].id;
         stage.inject(Kind::Stall, |f| (f.connection, f.for_ms) = (Some(connection), Some(30_000)));
         let silent =
-            |s: &Stage| s.memory.count(|e| matches!(e, Event::Disconnected { reason: Disconnect::Silent, .. })) == 1;
+            |s: &Stage| s.memory.count(|e| matches!(e, Event::Disconnected { reason: Disconnect::Silent, .. })) > 0;
         stage.until("the silence is noticed", silent).await;
         stage.until("every kline is the truth again", Stage::is_complete).await;
     });
@@ -154,7 +154,7 @@ fn a_shutdown_of_the_server_costs_no_kline() {
         stage.until("every kline is the truth", Stage::is_complete).await;
         stage.inject(Kind::ServerShutdown, |f| f.by_ms = Some(3_000));
         let replaced =
-            |s: &Stage| s.memory.count(|e| matches!(e, Event::Disconnected { reason: Disconnect::Replaced, .. })) == 1;
+            |s: &Stage| s.memory.count(|e| matches!(e, Event::Disconnected { reason: Disconnect::Replaced, .. })) > 0;
         stage.until("the connection is replaced", replaced).await;
         stage.until("every kline is the truth", Stage::is_complete).await;
     });
