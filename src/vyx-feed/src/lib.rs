@@ -43,12 +43,12 @@ use directory::Universe;
 use outlet::{Outlet, Topic};
 use pace::ConnectBudget;
 use rest::Rest;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::rc::Rc;
 use std::sync::Arc;
-use suspects::Suspects;
+use suspects::{SETTLING, Suspects};
 use tokio::sync::{Notify, watch};
 use vyx_core::Millis;
 
@@ -103,9 +103,22 @@ struct Feed<'s> {
     suspected: Notify,
     /// Something may be missing anywhere.
     look_everywhere: Notify,
+    reconnection: Cell<Reconnection>,
     /// The tickers, and market time, are to be read by REST.
     seed_wanted: Notify,
     links: RefCell<Links>,
+}
+
+/// Whether streams are whole anew, and what closed before that is still to be looked for. That has to wait for the first
+/// event: until then market time is that of before the outage, by which nothing is missing.
+#[derive(Clone, Copy, Default)]
+enum Reconnection {
+    #[default]
+    LookedAfter,
+    /// The streams are there, and nothing was heard on them yet.
+    Silent,
+    /// At this market time all that closed before the first event is settled.
+    Due(Millis),
 }
 
 /// The open connections, for the gauges.
@@ -131,6 +144,7 @@ impl<'s> Feed<'s> {
             suspects: RefCell::default(),
             suspected: Notify::new(),
             look_everywhere: Notify::new(),
+            reconnection: Cell::default(),
             seed_wanted: Notify::new(),
             links: RefCell::default(),
         }
@@ -158,9 +172,22 @@ impl<'s> Feed<'s> {
 
     fn advanced(&self, at: Millis) {
         self.outlet.sink.market_time(at);
+        match self.reconnection.get() {
+            Reconnection::Silent => self.reconnection.set(Reconnection::Due(at + SETTLING)),
+            Reconnection::Due(due) if due <= at => {
+                self.reconnection.set(Reconnection::LookedAfter);
+                self.look_everywhere.notify_one();
+            }
+            Reconnection::Due(_) | Reconnection::LookedAfter => {}
+        }
         if self.suspects.borrow().are_due(at) {
             self.suspected.notify_one();
         }
+    }
+
+    /// A connection has all its streams: what closed while nobody listened is to be found.
+    fn settled(&self) {
+        self.reconnection.set(Reconnection::Silent);
     }
 
     fn next_session_id(&self) -> u64 {

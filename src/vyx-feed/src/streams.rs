@@ -100,8 +100,7 @@ async fn hold(feed: &Feed<'_>, index: usize, mut wanted: watch::Receiver<Rc<Stre
             Some((id, news)) = news.recv() => match news {
                 News::Settled => {
                     living.range(..id).for_each(|(_, leave)| leave.notify_one());
-                    // What closed while nobody listened is to be found.
-                    feed.look_everywhere.notify_one();
+                    feed.settled();
                 }
                 News::Leaving => {
                     if living.last_key_value().is_some_and(|(newest, _)| *newest == id) {

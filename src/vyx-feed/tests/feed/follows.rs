@@ -51,7 +51,12 @@ fn what_closed_during_an_outage_is_refilled() {
         stage.exchange.command(Command::Cut);
         sleep(Duration::from_secs(3)).await;
         stage.exchange.faults().handshake.replace(None);
+        let refused = stage.exchange.connections();
+        stage.until("connected again", |s| s.exchange.connections() > refused).await;
+        // Well below the 30 s after which everything is looked at anyway.
+        let start = tokio::time::Instant::now();
         stage.until_complete().await;
+        assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
         let minute = Interval::M1.last_closed(stage.exchange.market_time() - Millis::MINUTE);
         assert!(stage.memory.kline(&symbol("BTCUSDT"), Interval::M1, minute).is_some_and(|k| k.closed));
     });
