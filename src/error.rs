@@ -26,7 +26,6 @@ pub enum Error {
     LimitOutOfRange(i32, i32),
     NeverFilled(String, Interval),
     Busy(String, Interval),
-    Down(String),
     /// A script was given and no program came of it.
     Compile(Failure),
 }
@@ -41,7 +40,7 @@ impl Error {
             | Error::MalformedSymbol(..)
             | Error::LimitOutOfRange(..) => ERRCODE_INVALID_PARAMETER_VALUE,
             Error::UnknownSymbol(_) => ERRCODE_UNDEFINED_OBJECT,
-            Error::NeverFilled(..) | Error::Down(_) => ERRCODE_INSUFFICIENT_RESOURCES,
+            Error::NeverFilled(..) => ERRCODE_INSUFFICIENT_RESOURCES,
             Error::Busy(..) => ERRCODE_LOCK_NOT_AVAILABLE,
             Error::Compile(failure) => match failure {
                 Failure::Refused(_) => ERRCODE_SYNTAX_ERROR,
@@ -69,7 +68,6 @@ impl Error {
             Error::Busy(symbol, interval) => {
                 format!("the klines of \"{symbol}\" at \"{interval}\" could not be read consistently")
             }
-            Error::Down(reason) => format!("vyx is down: {reason}"),
             Error::Compile(failure) => match failure {
                 Failure::Refused(problems) => refusal(problems),
                 Failure::NotStarted(error) => format!("vyx-compiler could not be started: {error}"),
@@ -124,7 +122,6 @@ impl Error {
                 "The feed has just started, or is down: SELECT * FROM vyx_health() says which.".into()
             }
             Error::Busy(..) => "Try again; if it stays, SELECT * FROM vyx_health() and restart vyx ingest.".into(),
-            Error::Down(_) => "SELECT * FROM vyx_health() shows the workers and the connection.".into(),
             Error::Compile(failure) => match failure {
                 Failure::Refused(problems) => problems
                     .first()

@@ -33,6 +33,7 @@ static RING_SIZE: GucSetting<i32> = GucSetting::<i32>::new(0);
 static STALE_AFTER: GucSetting<i32> = GucSetting::<i32>::new(60);
 /// How long a symbol's evaluation waits for another symbol's data before it is put off: the exchange closes all
 /// candles within about 0.2 s, and history answers 2 s after the close.
+/// At most half an hour: who evaluates remembers for an hour when it first saw a close.
 static CLOSE_GRACE: GucSetting<i32> = GucSetting::<i32>::new(10_000);
 /// The exchange lists pairs without telling; 20 of 6,000 units of weight each time.
 static SYMBOL_REFRESH: GucSetting<i32> = GucSetting::<i32>::new(1_800);
@@ -152,7 +153,7 @@ pub fn define() {
         c"",
         &CLOSE_GRACE,
         100,
-        3_600_000,
+        1_800_000,
         Sighup,
         GucFlags::UNIT_MS,
     );
