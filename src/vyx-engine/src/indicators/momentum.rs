@@ -1,6 +1,6 @@
 //! Oscillators.
 
-use super::talib::{CORE, lookback, stream};
+use super::talib::{CORE, lookback, of_one_period, stream};
 use super::{SOURCE, candles, period};
 use crate::catalog::{Function, Indicator};
 use crate::program::{Field, Kind};
@@ -16,13 +16,8 @@ pub(crate) const RSI: Function = Function {
     kind: Kind::Number,
     warm_up: |p| lookback(CORE.rsi_lookback(period(p, 0))),
     doc: "Relative strength index, 0 to 100, Wilder's smoothing; 50 on a flat series (TA-Lib RSI).",
-    open: |p| rsi(period(p, 0)),
+    open: of_one_period!(rsi_lookback, rsi_open),
 };
-
-fn rsi(n: i32) -> Box<dyn Indicator> {
-    let lookback = lookback(CORE.rsi_lookback(n));
-    stream(lookback, move |c, [x]| c.rsi_open(x, n).map(|(h, v)| (h, [v])), |h, [x]| h.update(x).map(|v| [v]))
-}
 
 pub(crate) const MACD: Function = Function {
     name: "macd",
@@ -86,7 +81,7 @@ pub(crate) const STOCHRSI: Function = Function {
     kind: Kind::Number,
     warm_up: |p| lookback(CORE.rsi_lookback(period(p, 0))) + stoch_lookback(period(p, 1), period(p, 2), period(p, 3)),
     doc: "The stochastic of the RSI as TradingView plots it: k smoothed by a simple average, d the simple average of k; 0 where the RSI did not move.",
-    open: |p| Box::new(StochRsi { rsi: rsi(period(p, 0)), stoch: stoch(period(p, 1), period(p, 2), period(p, 3)) }),
+    open: |p| Box::new(StochRsi { rsi: (RSI.open)(p), stoch: stoch(period(p, 1), period(p, 2), period(p, 3)) }),
 };
 
 /// An RSI whose values, from the first on, are the high, low and close of a stochastic.

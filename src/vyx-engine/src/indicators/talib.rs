@@ -28,6 +28,18 @@ where
     Box::new(Stream { open, update, need: lookback + 1, phase: Phase::Gathering(gathered) })
 }
 
+/// Opens the state of a TA-Lib function of one series and one period, by the names of its lookback and its stream.
+macro_rules! of_one_period {
+    ($lookback:ident, $open:ident) => {
+        |p: &[f64]| {
+            let n = period(p, 0);
+            let lookback = lookback(CORE.$lookback(n));
+            stream(lookback, move |c, [x]| c.$open(x, n).map(|(h, v)| (h, [v])), |h, [x]| h.update(x).map(|v| [v]))
+        }
+    };
+}
+pub(super) use of_one_period;
+
 struct Stream<H, Open, Update, const I: usize> {
     open: Open,
     update: Update,

@@ -1,6 +1,6 @@
 //! The last `length` candles: extremes, sums, counts.
 
-use super::talib::{CORE, lookback, stream};
+use super::talib::{CORE, lookback, of_one_period, stream};
 use super::{SOURCE, candles, period, whole};
 use crate::catalog::{Function, Indicator, Input};
 use crate::program::{Field, Kind};
@@ -88,11 +88,7 @@ pub(crate) const SUM: Function = Function {
     kind: Kind::Number,
     warm_up: |p| lookback(CORE.sum_lookback(period(p, 0))),
     doc: "The sum of the last `length` candles (TA-Lib SUM).",
-    open: |p| {
-        let n = period(p, 0);
-        let lookback = lookback(CORE.sum_lookback(n));
-        stream(lookback, move |c, [x]| c.sum_open(x, n).map(|(h, v)| (h, [v])), |h, [x]| h.update(x).map(|v| [v]))
-    },
+    open: of_one_period!(sum_lookback, sum_open),
 };
 
 pub(crate) const COUNT: Function = Function {
