@@ -52,10 +52,10 @@ COMMENT ON FUNCTION vyx.check_quota(vyx.traders) IS 'Raises 42501 when a trader 
 CREATE FUNCTION vyx.before_trader() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    -- "C" folds ASCII letters alone, as the exchange's names want it.
-    NEW.symbols := ARRAY(SELECT DISTINCT upper(s.symbol COLLATE "C") FROM unnest(NEW.symbols) AS s(symbol) ORDER BY 1);
-    IF NEW.symbols = '{}' THEN
-        NEW.symbols := NULL;
+    -- "C" folds ASCII letters alone, as the exchange's names want it. An empty list is left for the table to refuse: whoever
+    -- takes away the last symbol does not mean all of them.
+    IF NEW.symbols IS NOT NULL THEN
+        NEW.symbols := ARRAY(SELECT DISTINCT upper(s.symbol COLLATE "C") FROM unnest(NEW.symbols) AS s(symbol) ORDER BY 1);
     END IF;
     NEW.updated_at := now();
     -- The table's own limit would be told with the whole script; a script's errors have one form.
@@ -154,20 +154,26 @@ BEGIN
                    WHERE v.effective_from IS NULL OR v.effective_to IS NULL AND v.asked_to IS NOT NULL) THEN
         RETURN false;
     END IF;
-    UPDATE vyx.writer w SET settled = w.settled + 1
-        WHERE w.system_identifier = (SELECT c.system_identifier FROM pg_control_system() c);
+    PERFORM FROM vyx.writer w
+        WHERE w.system_identifier = (SELECT c.system_identifier FROM pg_control_system() c) FOR UPDATE;
     IF NOT FOUND THEN
         RETURN false;   -- a copy stays as it is until vyx_adopt()
     END IF;
-    -- The lock is held from here on, so this sees every batch that was written before it.
+    -- The lock is held from here on, so this sees every batch that was written before it. A version that its tenant is
+    -- ending in a transaction still open is left for later: nobody else waits for that.
     UPDATE vyx.trader_versions v
     SET effective_from = t.starts, effective_to = CASE WHEN v.asked_to IS NOT NULL THEN greatest(t.starts, v.asked_to, t.next) END
     FROM (SELECT u.trader_id, u.version, e.next, coalesce(u.effective_from, greatest(u.asked_from, e.next)) AS starts
           FROM vyx.trader_versions u
           CROSS JOIN LATERAL (SELECT max(w.evaluated_through) + interval '1 millisecond' AS next
                               FROM vyx.watermarks w WHERE w."interval" = u."interval") AS e
-          WHERE u.effective_from IS NULL OR u.effective_to IS NULL AND u.asked_to IS NOT NULL) AS t
+          WHERE u.effective_from IS NULL OR u.effective_to IS NULL AND u.asked_to IS NOT NULL
+          FOR UPDATE OF u SKIP LOCKED) AS t
     WHERE v.trader_id = t.trader_id AND v.version = t.version;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    UPDATE vyx.writer w SET settled = w.settled + 1;
     RETURN true;
 END
 $$;
