@@ -7,6 +7,7 @@ mod evaluate;
 mod market;
 mod support;
 mod traders;
+mod worker;
 
 /// Required by `cargo pgrx test`: nothing to prepare.
 #[cfg(test)]

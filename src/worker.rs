@@ -6,7 +6,7 @@
 
 pub mod evaluate;
 pub mod ingest;
-mod runtime;
+pub(crate) mod runtime;
 
 use pgrx::bgworkers::{BackgroundWorkerBuilder, BgWorkerStartTime};
 use pgrx::pg_sys;

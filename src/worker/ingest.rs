@@ -4,7 +4,7 @@
 
 #![allow(unsafe_code)]
 
-use super::runtime::Tasks;
+use super::runtime::Turns;
 use super::{leave, reload_settings, wall_time};
 use crate::{guc, shmem};
 use pgrx::bgworkers::{BackgroundWorker, SignalWakeFlags};
@@ -33,20 +33,18 @@ pub extern "C-unwind" fn vyx_ingest_main(_arg: pg_sys::Datum) {
     let worker = store.worker(WorkerKind::Ingest);
     worker.started(std::process::id() as i32, shmem::proc_number(), wall_time());
 
-    let tasks = Tasks::new().unwrap_or_else(|error| panic!("vyx ingest: no runtime: {error}"));
     let (settings, current) = watch::channel(guc::feed());
     let sink = Rc::new(StoreSink::new(store));
-    let task = Rc::clone(&sink);
-    tasks.spawn(async move {
-        vyx_feed::run(current, &*task).await;
-    });
+    let spoken_to = Rc::clone(&sink);
+    let mut feed = Turns::of(async move { vyx_feed::run(current, &*spoken_to).await })
+        .unwrap_or_else(|error| panic!("vyx ingest: no runtime: {error}"));
 
     while BackgroundWorker::wait_latch(Some(Duration::ZERO)) {
         if BackgroundWorker::sighup_received() {
             reload_settings();
             settings.send_replace(guc::feed());
         }
-        tasks.turn(TURN);
+        feed.turn(TURN);
         sink.write_log();
         worker.heartbeat(wall_time());
     }

@@ -1,35 +1,42 @@
 //! tokio inside a Postgres process: one thread, one runtime, in turns.
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::mem::MaybeUninit;
+use std::panic::resume_unwind;
 use std::ptr;
 use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
-use tokio::task::LocalSet;
+use tokio::task::{JoinHandle, LocalSet};
 
-/// Tasks that run on this thread while [`Tasks::turn`] is called, and rest otherwise.
-pub struct Tasks {
+/// A task, and what it spawns, that runs on this thread while [`Turns::turn`] is called, and rests otherwise.
+pub struct Turns {
     runtime: Runtime,
     local: LocalSet,
+    task: JoinHandle<Infallible>,
 }
 
-impl Tasks {
-    pub fn new() -> std::io::Result<Tasks> {
-        Ok(Tasks { runtime: Builder::new_current_thread().enable_all().build()?, local: LocalSet::new() })
+impl Turns {
+    pub fn of(task: impl Future<Output = Infallible> + 'static) -> std::io::Result<Turns> {
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let local = LocalSet::new();
+        let task = local.spawn_local(task);
+        Ok(Turns { runtime, local, task })
     }
 
-    /// Adds a task.
-    pub fn spawn(&self, task: impl Future<Output = ()> + 'static) {
-        self.local.spawn_local(task);
-    }
-
-    /// Lets the tasks run for this long.
+    /// Lets the task run for this long. Its panic goes on here, since tokio would keep it to itself and leave a process
+    /// that does nothing.
     ///
     /// Signals wait meanwhile: tokio starts helper threads (for name lookups), a signal may be delivered to any thread,
     /// and Postgres' handlers must run on the main one. The helpers inherit the blocked mask.
-    pub fn turn(&self, length: Duration) {
-        let _blocked = BlockedSignals::new();
-        self.local.block_on(&self.runtime, async { tokio::time::sleep(length).await });
+    pub fn turn(&mut self, length: Duration) {
+        let blocked = BlockedSignals::new();
+        let task = &mut self.task;
+        let ended = self.local.block_on(&self.runtime, async { tokio::time::timeout(length, task).await });
+        drop(blocked);
+        if let Ok(Err(panic)) = ended {
+            resume_unwind(panic.into_panic());
+        }
     }
 }
 
