@@ -1,4 +1,4 @@
-//! Helpers of the store's unit tests.
+//! The store as a whole; and what the unit tests of its parts need: a store in memory, symbols, klines.
 
 use super::*;
 use crate::kline::Merge;

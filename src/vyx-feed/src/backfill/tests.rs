@@ -1,3 +1,5 @@
+//! The order of the questions, without a network: whose turn it is, and who is left alone.
+
 use super::*;
 use vyx_core::{Interval, Symbol};
 

@@ -1,3 +1,5 @@
+//! Control messages and replies, hand over hand: frames within the limits, repetition, refusals.
+
 use super::*;
 
 fn names(range: std::ops::Range<usize>) -> Streams {

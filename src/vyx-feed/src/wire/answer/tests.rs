@@ -1,3 +1,5 @@
+//! Answers as the exchange writes them, and as it should not.
+
 use super::*;
 
 const ROWS: &str = r#"[[1795175940000,"91240.0","91255.0","91231.0","91250.01","9.87654","1795175999999","901234.1",98,"5.0","456250.0","0"]]"#;
