@@ -139,7 +139,10 @@ impl Sink for StoreSink {
     }
 
     fn history(&self, symbol: &Symbol, interval: Interval, from: i64, through: i64, klines: &[Kline]) {
-        let Some(series) = self.series(symbol, interval) else { return };
+        let Some(series) = self.series(symbol, interval) else {
+            self.store.add(Counter::Dropped, klines.len() as u64);
+            return;
+        };
         for kline in klines {
             self.writer.put_kline(series, kline);
         }
@@ -196,8 +199,8 @@ impl Sink for StoreSink {
                 self.set(Gauge::Streams, subscribed);
                 self.set(Gauge::StreamsWanted, wanted);
             }
-            Event::Request => add(Counter::HistoryRequests),
-            Event::RequestFailed => add(Counter::HistoryFailures),
+            Event::Request => add(Counter::RestRequests),
+            Event::RequestFailed => add(Counter::RestFailures),
             Event::Weight(weight) => self.set(Gauge::UsedWeight, weight as usize),
             Event::Progress { done, total } => {
                 self.set(Gauge::BackfillDone, done);

@@ -53,8 +53,8 @@ named! {
         ConnectFailures "connect_failures" "Attempts to connect to the exchange's streams that failed.",
         Rotations "rotations" "Connections replaced before the exchange would have cut them.",
         StalledConnections "stalled_connections" "Connections given up because nothing came over them.",
-        HistoryRequests "history_requests" "REST requests sent: for history, tickers, the list of symbols and the exchange's clock.",
-        HistoryFailures "history_failures" "REST requests that failed, too many for the exchange among them.",
+        RestRequests "rest_requests" "REST requests sent: for history, tickers, the list of symbols and the exchange's clock.",
+        RestFailures "rest_failures" "REST requests that failed, too many for the exchange among them.",
         WorkerStarts "worker_starts" "Starts of a background worker.",
         LogLinesDropped "log_lines_dropped" "Log lines left out because there were too many at once.",
     }
