@@ -24,6 +24,7 @@ BEGIN
             ('vyx_values', 100, 'The values of an expression on the newest closed candles of a series, each from its own history, oldest first.'),
             ('vyx_screen', 500, 'What a script says of the newest closed candle of every symbol.'),
             ('vyx_indicators', 50, 'The functions of the trader language.'),
+            ('_jwt_logins', NULL, 'The setting vyx.jwt_logins; null where vyx is not preloaded, and anybody could set it.'),
             ('_market_time', NULL, 'The largest time seen from the exchange; null before anything was heard.'),
             ('_evaluate_batch', NULL, 'What is due and what comes of it, for vyx.commit_batch(); null when nothing is due.')
         ) AS s(name, rows, words)

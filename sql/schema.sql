@@ -8,6 +8,17 @@
 -- Operators and functions in here are Postgres' own, whatever lies in the extension's schema; put back at the end.
 SET LOCAL search_path = pg_catalog, pg_temp;
 
+-- Symbols are letters of any script, and what Rust hands over is UTF-8.
+DO $$
+BEGIN
+    IF pg_catalog.getdatabaseencoding() OPERATOR(pg_catalog.<>) 'UTF8' THEN
+        RAISE EXCEPTION 'vyx needs a database whose encoding is UTF8, not %', pg_catalog.getdatabaseencoding()
+            USING ERRCODE = 'feature_not_supported',
+                  HINT = 'CREATE DATABASE … ENCODING ''UTF8'' TEMPLATE template0, and vyx.database names it.';
+    END IF;
+END
+$$;
+
 -- No IF NOT EXISTS and no OR REPLACE anywhere: objects that somebody planted here before must fail the
 -- installation, not be adopted by it.
 CREATE SCHEMA vyx;
@@ -71,8 +82,6 @@ LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 RETURN timestamptz 'epoch' + ms * interval '1 millisecond';
 COMMENT ON FUNCTION vyx.at(bigint) IS 'The moment so many milliseconds after 1970, exactly: an interval counts microseconds, not floats.';
 
----------------------------------------------------------------------------------------------------- tenants
-
 CREATE TABLE vyx.tiers (
     tier                text PRIMARY KEY CHECK (octet_length(tier) BETWEEN 1 AND 64),
     max_running_traders integer CHECK (max_running_traders >= 0)
@@ -111,7 +120,8 @@ COMMENT ON COLUMN vyx.tenants.changed_at IS 'When a trader was last started. Wri
 CREATE FUNCTION vyx.uid() RETURNS uuid
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    jwt_logins constant text[] := regexp_split_to_array(coalesce(current_setting('vyx.jwt_logins', true), 'authenticator'), '\s*,\s*');
+    -- Not current_setting(): where vyx is not preloaded nobody reserves the name, and any session could SET it.
+    jwt_logins constant text[] := regexp_split_to_array(coalesce(vyx._jwt_logins(), 'authenticator'), '\s*,\s*');
     acting constant text := coalesce(nullif(current_setting('role'), 'none'), session_user::text);
 BEGIN
     IF session_user::text = ANY (jwt_logins) THEN
@@ -122,8 +132,6 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION vyx.uid() IS 'The tenant who is speaking: the JWT''s sub in sessions of vyx.jwt_logins, else whom vyx.tenants maps the role to; null for nobody.';
-
----------------------------------------------------------------------------------------------------- traders
 
 CREATE TABLE vyx.traders (
     id                   uuid PRIMARY KEY DEFAULT gen_random_uuid(),
@@ -193,8 +201,6 @@ COMMENT ON COLUMN vyx.trader_versions.asked_from IS 'Market time of the statemen
 COMMENT ON COLUMN vyx.trader_versions.asked_to IS 'Market time of the statement that changed, stopped or deleted the trader.';
 COMMENT ON COLUMN vyx.trader_versions.effective_from IS 'Evaluates candles that close then or later: asked_from, or after what had been evaluated when the statement''s transaction was seen; null: not settled yet.';
 COMMENT ON COLUMN vyx.trader_versions.effective_to IS 'Does not evaluate candles that close then or later; settled like effective_from; null: in force.';
-
----------------------------------------------------------------------------------------------------- evaluation
 
 CREATE TABLE vyx.signals (
     id             uuid PRIMARY KEY,

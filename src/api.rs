@@ -8,6 +8,7 @@ mod health;
 mod klines;
 mod screen;
 mod symbols;
+mod tenants;
 mod tickers;
 mod traders;
 

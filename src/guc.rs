@@ -300,6 +300,11 @@ pub fn evaluate_worker() -> bool {
     EVALUATE_WORKER.get()
 }
 
+/// As it is set: a list, separated by commas.
+pub fn jwt_logins() -> String {
+    string(&JWT_LOGINS)
+}
+
 /// Tracked intervals, shortest first.
 pub fn intervals() -> Vec<Interval> {
     interval_list(&string(&INTERVALS)).unwrap_or_default()

@@ -78,6 +78,7 @@ extension_sql_file!(
         vyx_values,
         vyx_screen,
         vyx_indicators,
+        _jwt_logins,
         _market_time,
         _evaluate_batch
     ]

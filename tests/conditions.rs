@@ -57,6 +57,26 @@ fn without_preloading_every_reader_says_what_to_do() {
 }
 
 #[test]
+fn without_preloading_nobody_can_make_himself_another_tenant() {
+    let cluster = Cluster::start("not-preloaded-tenant", &[]);
+    let session = cluster.session();
+    session.run("CREATE EXTENSION vyx");
+    session.run("CREATE ROLE mallory LOGIN; GRANT vyx_user TO mallory");
+    session.run("SET SESSION AUTHORIZATION mallory");
+    session.run("SET request.jwt.claims = '{\"sub\": \"0191a2b3-c4d5-7e6f-8a9b-0c1d2e3f4a5b\"}'");
+    // Nobody has reserved the name yet, so this is his own variable.
+    session.run("SET vyx.jwt_logins = 'mallory'");
+    assert_eq!(session.one::<Option<String>>("SELECT vyx.uid()::text", &[]), None);
+}
+
+#[test]
+fn a_database_in_another_encoding_is_refused() {
+    let cluster = Cluster::start("encoding", &[]);
+    cluster.session().run("CREATE DATABASE latin ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0");
+    cluster.session_in("latin").refuses("0A000", &["UTF8", "LATIN1"], "CREATE EXTENSION vyx");
+}
+
+#[test]
 fn an_unreachable_exchange_is_down_in_words_and_the_server_still_stops_fast() {
     let mut cluster = Cluster::start("unreachable", &NOBODY);
     let session = cluster.session();
