@@ -5,17 +5,27 @@ SET LOCAL search_path = pg_catalog, pg_temp;
 CREATE FUNCTION vyx.check_cron() RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    home constant text := coalesce(current_setting('cron.database_name', true), 'postgres');
+    home text;
 BEGIN
     IF EXISTS (SELECT FROM pg_extension e WHERE e.extname = 'pg_cron') THEN
+        IF NOT has_schema_privilege('cron', 'USAGE') THEN
+            RAISE EXCEPTION 'permission denied for schema cron'
+                USING ERRCODE = 'insufficient_privilege',
+                      HINT = format('An administrator grants it: GRANT USAGE ON SCHEMA cron TO %I.', current_user);
+        END IF;
         RETURN;
     END IF;
+    BEGIN
+        home := current_setting('cron.database_name', true);
+    EXCEPTION WHEN insufficient_privilege THEN
+        home := '(setting cron.database_name)';   -- read by superusers and pg_read_all_settings alone
+    END;
     RAISE EXCEPTION 'pg_cron is not installed in database "%"', current_database()
         USING ERRCODE = 'object_not_in_prerequisite_state',
               HINT = CASE
                   WHEN NOT EXISTS (SELECT FROM pg_available_extensions a WHERE a.name = 'pg_cron')
                       THEN 'Install it (Debian: postgresql-15-cron), or rely on the worker "vyx evaluate" alone.'
-                  WHEN current_setting('cron.database_name', true) IS NULL
+                  WHEN home IS NULL
                       THEN 'Add pg_cron to shared_preload_libraries, restart the server, then CREATE EXTENSION pg_cron.'
                   WHEN home = current_database()
                       THEN 'CREATE EXTENSION pg_cron.'
@@ -24,7 +34,7 @@ BEGIN
               END;
 END
 $$;
-COMMENT ON FUNCTION vyx.check_cron() IS 'Raises 55000, with what to do, where pg_cron is missing.';
+COMMENT ON FUNCTION vyx.check_cron() IS 'Raises, with what to do, 55000 where pg_cron is missing and 42501 where the caller may not use it.';
 
 -- A job starts on the minute and the next one waits for it, so nearly a minute of staying leaves no pause.
 CREATE FUNCTION vyx.cron_command() RETURNS text
