@@ -5,9 +5,11 @@
 
 mod evaluate;
 mod market;
+mod rights;
 mod support;
 mod traders;
 mod worker;
+mod writer;
 
 /// Required by `cargo pgrx test`: nothing to prepare.
 #[cfg(test)]

@@ -61,6 +61,19 @@ mod tests {
     }
 
     #[pg_test]
+    fn an_interval_that_does_not_exist_is_refused_with_those_that_do() {
+        let insert = |interval: &str| {
+            format!(
+                "INSERT INTO vyx.traders (name, script, \"interval\") VALUES ('t-interval', 'close > 1', '{interval}')"
+            )
+        };
+        check_failure(&insert("7m"), "22023", &["\"7m\"", "1s, 1m, 3m"]);
+        check_failure(&insert(""), "22023", &["1M a month"]);
+        Spi::run(&insert("5m")).expect("is stored");
+        check_failure("UPDATE vyx.traders SET \"interval\" = '1y' WHERE name = 't-interval'", "22023", &["\"1y\""]);
+    }
+
+    #[pg_test]
     fn a_refused_script_is_shown_in_as_many_rows_as_it_has_problems() {
         let rows = "vyx_validate(E'let x = clse > 1;\\nx && rsi(close, 5000) < 30')";
         let places: String = one(&format!("SELECT string_agg(line_no || ':' || col, ' ') FROM {rows} WHERE NOT ok"));

@@ -1,5 +1,8 @@
 -- Evaluation as the database sees it: the one writer, and the way in from SQL. What is due and what comes of it is
--- computed by vyx._evaluate_batch, in Rust; the worker "vyx evaluate" calls the same two functions.
+-- computed in Rust, by the worker "vyx evaluate" or by vyx._evaluate_batch; both hand it to the same vyx.commit_batch.
+--
+-- Nothing here waits for a lock that a tenant can take: on rows of its traders, and, by its right to delete, on
+-- the table vyx.traders as a whole.
 
 SET LOCAL search_path = pg_catalog, pg_temp;
 
@@ -17,8 +20,9 @@ SET LOCAL search_path = pg_catalog, pg_temp;
 --   cycles      [{interval, close_time, expected, series, late, absent, traders, evaluated, matched, unmatched,
 --                not_ready, waiting, failed, fired}]   to be added; waiting falls when pending rows are finished
 -- Owner, cooldown and max_lag are taken from the version, never from the batch.
+-- The time zone: a cooldown of a day is 24 hours, whoever evaluates.
 CREATE FUNCTION vyx.commit_batch(batch jsonb, OUT outcome text, OUT written bigint, OUT last_seq bigint)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '1s' AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '1s' SET timezone = 'UTC' AS $$
 DECLARE
     began constant timestamptz := clock_timestamp();
     evaluated_at constant timestamptz := vyx.at((batch ->> 'evaluated_at')::bigint);
@@ -43,8 +47,7 @@ BEGIN
         outcome := 'lost';
         RETURN;
     END IF;
-    -- Compare everything before anything is set: under the lock nobody else writes these tables, and a trader's
-    -- deletion, which takes its pending rows along, is as good a reason to evaluate again.
+    -- Compare everything before anything is set: under the lock nobody else writes these tables.
     SELECT count(*) INTO agreed
     FROM jsonb_to_recordset(batch -> 'watermarks') AS b(symbol text, "interval" text, read bigint)
     LEFT JOIN vyx.watermarks w USING (symbol, "interval")
@@ -79,7 +82,8 @@ BEGIN
     SELECT b.trader_id, b.trader_version, v.user_id, b.symbol, b."interval", vyx.at(b.close_time), b.waiting_for, evaluated_at
     FROM jsonb_to_recordset(batch -> 'pending')
              AS b(trader_id uuid, trader_version bigint, symbol text, "interval" text, close_time bigint, waiting_for text)
-    JOIN vyx.trader_versions v ON v.trader_id = b.trader_id AND v.version = b.trader_version;
+    JOIN vyx.trader_versions v ON v.trader_id = b.trader_id AND v.version = b.trader_version
+    ON CONFLICT DO NOTHING;
 
     PERFORM vyx.record_cycles(batch -> 'cycles', evaluated_at, (batch ->> 'evaluate_ms')::float8, batch ->> 'by');
     PERFORM vyx.record_failures(batch -> 'failures', evaluated_at);
@@ -97,7 +101,11 @@ BEGIN
 
     IF written > 0 THEN
         UPDATE vyx.writer SET seq = last_seq;
-        PERFORM pg_notify('vyx_signals', format('{"seq": %s}', last_seq));
+        -- A listener that does not read fills the queue of all databases, and then no transaction that notifies can
+        -- commit: signals matter more than word of them.
+        IF pg_notification_queue_usage() < 0.9 THEN
+            PERFORM pg_notify('vyx_signals', format('{"seq": %s}', last_seq));
+        END IF;
     END IF;
     UPDATE vyx.cycles c
     SET write_ms = c.write_ms + extract(epoch FROM clock_timestamp() - began)::float8 * 1000
@@ -148,28 +156,44 @@ END;
 COMMENT ON FUNCTION vyx.record_cycles(jsonb, timestamptz, float8, text) IS 'Adds a batch''s counts to vyx.cycles and drops rows older than 30 days of market time.';
 
 CREATE FUNCTION vyx.record_failures(failures jsonb, evaluated_at timestamptz) RETURNS void
-LANGUAGE sql SECURITY DEFINER
-BEGIN ATOMIC
-    WITH failure AS (
-        SELECT b.*, v.user_id,
-               count(*) OVER whole AS attempts,
-               row_number() OVER (whole ORDER BY b.close_time DESC, b.symbol) AS nth
-        FROM jsonb_to_recordset(record_failures.failures)
-                 AS b(trader_id uuid, trader_version bigint, cause text, message text, symbol text, "interval" text, close_time bigint)
-        JOIN vyx.trader_versions v ON v.trader_id = b.trader_id AND v.version = b.trader_version
-        WINDOW whole AS (PARTITION BY b.trader_id, b.trader_version, b.cause)
-    ), folded AS (
-        INSERT INTO vyx.failures AS f (trader_id, trader_version, cause, user_id, message, symbol, "interval", close_time,
-                                       attempts, first_at, last_at)
-        SELECT n.trader_id, n.trader_version, n.cause, n.user_id, n.message, n.symbol, n."interval", vyx.at(n.close_time),
-               n.attempts, record_failures.evaluated_at, record_failures.evaluated_at
-        FROM failure n WHERE n.nth = 1
-        ON CONFLICT (trader_id, trader_version, cause) DO UPDATE SET
-            message = EXCLUDED.message, symbol = EXCLUDED.symbol, close_time = EXCLUDED.close_time,
-            attempts = f.attempts + EXCLUDED.attempts, last_at = EXCLUDED.last_at
-    )
-    UPDATE vyx.traders t SET last_error = n.message FROM failure n WHERE n.nth = 1 AND t.id = n.trader_id;
-END;
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF coalesce(jsonb_array_length(failures), 0) = 0 THEN
+        RETURN;
+    END IF;
+    INSERT INTO vyx.failures AS f (trader_id, trader_version, cause, user_id, message, symbol, "interval", close_time,
+                                   attempts, first_at, last_at)
+    SELECT n.trader_id, n.trader_version, n.cause, v.user_id, n.message, n.symbol, n."interval", vyx.at(n.close_time),
+           n.attempts, evaluated_at, evaluated_at
+    FROM (SELECT b.*, count(*) OVER whole AS attempts, row_number() OVER (whole ORDER BY b.close_time DESC, b.symbol) AS nth
+          FROM jsonb_to_recordset(failures)
+                   AS b(trader_id uuid, trader_version bigint, cause text, message text, symbol text, "interval" text, close_time bigint)
+          WINDOW whole AS (PARTITION BY b.trader_id, b.trader_version, b.cause)) AS n
+    JOIN vyx.trader_versions v ON v.trader_id = n.trader_id AND v.version = n.trader_version
+    WHERE n.nth = 1
+    ON CONFLICT (trader_id, trader_version, cause) DO UPDATE SET
+        message = EXCLUDED.message, symbol = EXCLUDED.symbol, close_time = EXCLUDED.close_time,
+        attempts = f.attempts + EXCLUDED.attempts, last_at = EXCLUDED.last_at;
+
+    -- A courtesy: a trader whose row is locked goes without until its next failure.
+    BEGIN
+        LOCK TABLE vyx.traders IN ROW EXCLUSIVE MODE NOWAIT;
+        WITH newest AS (
+            SELECT DISTINCT ON (b.trader_id) b.trader_id, b.message
+            FROM jsonb_to_recordset(failures) AS b(trader_id uuid, message text, close_time bigint)
+            ORDER BY b.trader_id, b.close_time DESC
+        ), free AS MATERIALIZED (
+            SELECT t.id FROM vyx.traders t WHERE t.id IN (SELECT n.trader_id FROM newest n)
+            FOR NO KEY UPDATE SKIP LOCKED
+        )
+        UPDATE vyx.traders t SET last_error = n.message
+        FROM newest n JOIN free ON free.id = n.trader_id
+        WHERE t.id = n.trader_id AND t.last_error IS DISTINCT FROM n.message;
+    EXCEPTION WHEN lock_not_available THEN
+        NULL;
+    END;
+END
+$$;
 COMMENT ON FUNCTION vyx.record_failures(jsonb, timestamptz) IS 'Folds failures into vyx.failures, one row a version and cause, and shows the last to the trader''s owner.';
 
 -- Cooldown and max_lag are decided here, under the writer's lock, so that it does not matter who evaluated. Cooldown
@@ -261,31 +285,51 @@ END;
 COMMENT ON FUNCTION @extschema@.vyx_adopt() IS
     'Lets a restored or cloned cluster write signals; until then it stays silent, so that nobody is alerted twice. Returns whether there was anything to adopt.';
 
+-- The operator's way in. commit_batch itself believes what it is given, so nobody but vyx_owner may call it.
+CREATE FUNCTION vyx.evaluate_once("interval" text) RETURNS text
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    batch jsonb;
+BEGIN
+    batch := vyx._evaluate_batch("interval");
+    IF batch IS NULL THEN
+        RETURN 'idle';
+    END IF;
+    RETURN (SELECT c.outcome FROM vyx.commit_batch(batch) c);
+EXCEPTION WHEN lock_not_available OR serialization_failure THEN
+    RETURN 'lost';
+END
+$$;
+COMMENT ON FUNCTION vyx.evaluate_once(text) IS
+    'Evaluates what is due, of one interval or of all, and writes what comes of it; returns the outcome of vyx.commit_batch().';
+
 -- No SET clause and no SECURITY DEFINER: a procedure that commits can have neither, so each transaction sets its own
--- search_path first and everything before that is qualified.
+-- search_path first and everything before that is qualified. Each step is a transaction of its own, so that the writer's
+-- lock is held while something is written and not while it is computed.
 CREATE PROCEDURE @extschema@.vyx_evaluate("interval" text DEFAULT NULL, stay pg_catalog.interval DEFAULT '0')
 LANGUAGE plpgsql AS $$
 DECLARE
     -- Market time may run faster than this machine's clock, and a close must not wait for the next minute.
     slice constant float8 := 0.5;
     leave_at constant timestamptz := pg_catalog.clock_timestamp() OPERATOR(pg_catalog.+) stay;
-    batch jsonb;
     outcome text;
 BEGIN
+    IF stay IS NULL THEN
+        RAISE EXCEPTION 'argument "stay" must not be null'
+            USING ERRCODE = 'null_value_not_allowed', HINT = 'Leave it out to evaluate what is due now and return.';
+    END IF;
     LOOP
         PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
-        PERFORM vyx.settle_versions();
+        BEGIN
+            PERFORM vyx.settle_versions();
+        EXCEPTION WHEN lock_not_available OR serialization_failure THEN
+            NULL;   -- another evaluator is at it
+        END;
         COMMIT;
         PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
-        batch := vyx._evaluate_batch("interval");
+        outcome := vyx.evaluate_once("interval");
         COMMIT;
         PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
-        outcome := 'idle';
-        IF batch IS NOT NULL THEN
-            SELECT c.outcome INTO outcome FROM vyx.commit_batch(batch) c;
-            COMMIT;
-            PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
-        END IF;
         IF outcome = 'foreign' THEN
             RAISE EXCEPTION 'this cluster is a copy of the one that vyx evaluated in'
                 USING ERRCODE = 'object_not_in_prerequisite_state',

@@ -84,7 +84,8 @@ BEGIN
                                'vyx_indicators', 'vyx_templates', 'vyx_matching', 'vyx_start_trader', 'vyx_stop_trader',
                                'vyx_trader_status', 'set_trader_state']),
             ('pg_monitor', ARRAY['vyx_health', 'vyx_metrics', 'vyx_metrics_text', 'vyx_check']),
-            ('vyx_operator', ARRAY['vyx_health', 'vyx_check', 'vyx_evaluate', 'settle_versions', '_evaluate_batch', 'commit_batch', 'vyx_schedule',
+            -- Operators have evaluated what is due; what comes of it they cannot make up.
+            ('vyx_operator', ARRAY['vyx_health', 'vyx_check', 'vyx_evaluate', 'settle_versions', 'evaluate_once', 'vyx_schedule',
                                    'vyx_unschedule', 'check_cron', 'cron_command', 'vyx_adopt'])
         ) AS g(role, functions)
         CROSS JOIN pg_catalog.unnest(g.functions) AS f(name)

@@ -58,8 +58,8 @@ BEGIN
         NEW.symbols := ARRAY(SELECT DISTINCT upper(s.symbol COLLATE "C") FROM unnest(NEW.symbols) AS s(symbol) ORDER BY 1);
     END IF;
     NEW.updated_at := now();
-    -- The table's own limit would be told with the whole script; a script's errors have one form.
-    IF octet_length(NEW.script) > 16384 THEN
+    -- The table's own checks would be told with the whole row and without advice; the compiler looks at both first.
+    IF octet_length(NEW.script) > 16384 OR NOT vyx.is_interval(NEW."interval") THEN
         PERFORM vyx._compile(NEW.script, NEW."interval");
     END IF;
     IF TG_OP = 'INSERT' THEN
@@ -182,8 +182,9 @@ COMMENT ON FUNCTION vyx.settle_versions() IS 'Decides from which candle on new, 
 CREATE FUNCTION vyx.after_trader_delete() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
+    -- What it has pending stays and is finished in its turn: a row deleted here would be locked until this transaction
+    -- ends, and whoever evaluates would wait for it.
     PERFORM vyx.end_version(OLD.id, vyx.effective_now());
-    DELETE FROM vyx.pending p WHERE p.trader_id = OLD.id;
     RETURN NULL;
 END
 $$;

@@ -9,6 +9,7 @@ mod faults;
 mod market;
 mod readme;
 mod replay;
+mod rights;
 mod settings;
 mod signals;
 mod traders;
