@@ -61,6 +61,17 @@ mod tests {
         store_version(trader, symbol, fire_on, &program.to_string());
     }
 
+    /// A program that matches where the newest close of another symbol is above 100.
+    fn reads(other: &str) -> String {
+        let program = json!({
+            "format": 1, "interval": "1m", "clocks": [{"interval": "1m"}, {"symbol": other, "interval": "1m"}],
+            "fire": 3, "fields": [],
+            "nodes": [{"clock": 1, "op": {"candle": "close"}}, {"op": {"number": 100.0}}, {"op": {"align": 0}},
+                      {"op": {"compare": ["gt", 2, 1]}}]
+        });
+        program.to_string()
+    }
+
     fn store_version(trader: Uuid, symbol: &str, fire_on: &str, program: &str) {
         Spi::run("INSERT INTO vyx.writer (system_identifier) SELECT system_identifier FROM pg_control_system() ON CONFLICT DO NOTHING")
             .expect("there is a writer");
@@ -242,13 +253,7 @@ mod tests {
         let tracked = Tracked::new("WAIT1USDT");
         let other = Tracked::new("WAIT2USDT");
         version(TRADER, "WAIT1USDT", "match");
-        let program = json!({
-            "format": 1, "interval": "1m", "clocks": [{"interval": "1m"}, {"symbol": "WAIT2USDT", "interval": "1m"}],
-            "fire": 3, "fields": [],
-            "nodes": [{"clock": 1, "op": {"candle": "close"}}, {"op": {"number": 100.0}}, {"op": {"align": 0}},
-                      {"op": {"compare": ["gt", 2, 1]}}]
-        });
-        store_version(OTHER, "WAIT1USDT", "edge", &program.to_string());
+        store_version(OTHER, "WAIT1USDT", "edge", &reads("WAIT2USDT"));
         other.close(0, &[99.0]);
         tracked.close(0, &[101.0, 101.0]);
         evaluate();
@@ -266,6 +271,101 @@ mod tests {
             "SELECT array[waiting, evaluated, late]::bigint[] FROM vyx.cycles WHERE close_time = vyx.at({FIRST} + 2 * {MINUTE} - 1)"
         );
         assert_eq!(one::<Vec<i64>>(&counts), [0, 2, 1]);
+    }
+
+    #[pg_test]
+    fn a_series_that_is_being_backfilled_is_waited_for_where_it_is_new() {
+        let tracked = Tracked::new("FILL1USDT");
+        store_version(OTHER, "FILL1USDT", "match", &reads("FILL2USDT"));
+        tracked.close(0, &[101.0, 101.0]);
+        let store = tracked.writer.store();
+        let (writer, id) = symbol("FILL2USDT");
+        let other = Tracked { writer, name: "FILL2USDT" };
+        let info = store.symbol(id).expect("is tracked").info;
+        let track = |since| {
+            other.writer.remove_symbol(store.find(&info.symbol).expect("is tracked"));
+            other.writer.put_symbol(&info, since).expect("there is room");
+            // The stream has brought what closed since; nobody knows of what lies before.
+            other.put(Interval::M1, kline(1, 100.0, true));
+        };
+        let pending = || one::<i64>("SELECT count(*) FROM vyx.pending WHERE symbol = 'FILL1USDT'");
+        track(store.market_time());
+        if let Some(batch) = evaluate_without_grace() {
+            assert_eq!(commit(&batch.to_json()), "written");
+        }
+        assert_eq!((watermark("FILL1USDT").0, pending()), (-1, 0), "it waits, though the candles are overdue");
+        track(store.market_time() - Millis::DAY);
+        let batch = evaluate_without_grace().expect("a series that never comes holds up nobody for long");
+        assert_eq!(commit(&batch.to_json()), "written");
+        assert_eq!((watermark("FILL1USDT").0, pending()), (1, 2));
+        other.writer.set_first_ever(other.series(Interval::M1), Interval::M1.ordinal(Millis(FIRST)) + 1);
+        evaluate();
+        assert_eq!((signalled(OTHER), pending()), (vec![1], 0));
+    }
+
+    #[pg_test]
+    fn an_edge_waits_for_the_history_of_the_candle_before_a_hole() {
+        let tracked = Tracked { writer: symbol("BLOCK1USDT").0, name: "BLOCK1USDT" };
+        let name = Symbol::new("BLOCK1USDT").expect("a symbol");
+        let first = Interval::M1.ordinal(Millis(FIRST));
+        // In the block of `now` lies only a hole before it: the candle before that belongs to the block before.
+        let begins = |ordinal| anchor(&name, Interval::M1, ordinal);
+        let starts = |now: &i64| begins(now - 1) != begins(now - 2) && now % 60 != 59;
+        let now = (first + 10..).find(starts).expect("blocks end");
+        let put = |ordinal, price| tracked.put(Interval::M1, kline(ordinal - first, price - 1.0, true));
+        (begins(now)..now - 1).for_each(|ordinal| put(ordinal, 99.0));
+        tracked.writer.confirm(tracked.series(Interval::M1), now - 1, now - 1);
+        put(now, 101.0);
+        tracked.writer.store().raise_market_time(Interval::M1.close_time(now) + Millis(1));
+        let evaluated = Interval::M1.close_time(now - 1);
+        Spi::run(&format!("INSERT INTO vyx.watermarks VALUES ('BLOCK1USDT', '1m', vyx.at({}))", evaluated.0))
+            .expect("is stored");
+        version(TRADER, "BLOCK1USDT", "edge");
+        let through = || watermark("BLOCK1USDT").0 + first;
+        evaluate();
+        assert_eq!((through(), signalled(TRADER)), (now - 1, vec![]), "its history is being fetched");
+        (begins(now - 2)..begins(now)).for_each(|ordinal| put(ordinal, 99.0));
+        evaluate();
+        assert_eq!((through(), signalled(TRADER)), (now, vec![now - first]));
+    }
+
+    #[pg_test]
+    fn what_is_put_off_for_a_program_that_cannot_be_read_any_more_is_finished() {
+        let tracked = Tracked::new("UNREAD1USDT");
+        store_version(OTHER, "UNREAD1USDT", "match", "{\"format\": 99}");
+        tracked.close(0, &[101.0]);
+        let put_off = format!(
+            "INSERT INTO vyx.pending (trader_id, trader_version, symbol, \"interval\", close_time, waiting_for, since)
+             VALUES ('{OTHER}', 1, 'UNREAD1USDT', '1m', vyx.at({FIRST} - 1), 'ETHUSDT 1m', now())"
+        );
+        Spi::run(&put_off).expect("is stored");
+        evaluate();
+        assert_eq!(one::<i64>("SELECT count(*) FROM vyx.pending"), 0);
+        let failure = format!("SELECT cause || ' ' || attempts FROM vyx.failures WHERE trader_id = '{OTHER}'");
+        assert_eq!(one::<String>(&failure), "program 2", "what was put off, and the candle after it");
+    }
+
+    #[pg_test]
+    fn a_program_that_broke_the_engine_is_left_out() {
+        let tracked = Tracked::new("BROKEN1USDT");
+        version(TRADER, "BROKEN1USDT", "match");
+        version(OTHER, "BROKEN1USDT", "match");
+        let store = shmem::store().expect("preloaded");
+        let request = Request { store, only: Some(Interval::M1), by: "sql", grace: Duration::ZERO };
+        let mut evaluator = Evaluator::default();
+        for (n, signals) in [(0, 2), (1, 1)] {
+            tracked.close(n, &[101.0]);
+            let tables = evaluator.read(request).expect("reads");
+            if n == 1 {
+                let broken = tables.versions.iter().find(|one| one.version.key.0 == OTHER).expect("is in force");
+                broken.version.broken.set("the program broke the engine: index".to_owned()).expect("was well");
+            }
+            let batch = evaluator.evaluate(request, &tables).expect("is due").to_json();
+            assert_eq!(batch["signals"].as_array().map(Vec::len), Some(signals));
+            assert_eq!(commit(&batch), "written");
+        }
+        let failure = format!("SELECT cause || ' ' || message FROM vyx.failures WHERE trader_id = '{OTHER}'");
+        assert_eq!(one::<String>(&failure), "program the program broke the engine: index");
     }
 
     #[pg_test]
@@ -306,6 +406,32 @@ mod tests {
         // Kline 1 closes when it begins, kline 3 when it ends; what comes after belongs to nobody.
         assert_eq!(signalled(TRADER), [1, 2]);
         assert!(watermark("FORCE1USDT").0 >= 3);
+    }
+
+    #[pg_test]
+    fn watermarks_that_stand_still_keep_no_other_version_alive() {
+        let tracked = Tracked::new("STILL1USDT");
+        version(TRADER, "STILL1USDT", "match");
+        version(OTHER, "STILL1USDT", "match");
+        tracked.close(0, &[101.0; 3]);
+        evaluate();
+        // Other tests' symbols stand where they were left.
+        Spi::run("DELETE FROM vyx.watermarks WHERE symbol <> 'STILL1USDT'").expect("runs");
+        // A trader of 1h ran once, long before.
+        Spi::run(&format!("INSERT INTO vyx.watermarks VALUES ('STILL1USDT', '1h', vyx.at({FIRST} - 1))"))
+            .expect("runs");
+        let ended =
+            |at: i64| format!("UPDATE vyx.trader_versions SET effective_to = vyx.at({at}) WHERE trader_id = '{OTHER}'");
+        let read = || {
+            let request =
+                Request { store: shmem::store().expect("preloaded"), only: None, by: "sql", grace: Duration::ZERO };
+            let tables = Evaluator::default().read(request).expect("reads");
+            tables.versions.iter().map(|version| version.version.key.0).collect::<Vec<_>>()
+        };
+        Spi::run(&ended(FIRST + 3 * MINUTE)).expect("runs");
+        assert_eq!(read(), [TRADER, OTHER], "it may evaluate what closes next");
+        Spi::run(&ended(FIRST + 3 * MINUTE - 1)).expect("runs");
+        assert_eq!(read(), [TRADER]);
     }
 
     #[pg_test]

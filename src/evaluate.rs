@@ -8,6 +8,7 @@
 mod batch;
 mod close;
 mod evaluator;
+mod isolate;
 pub mod market;
 mod pending;
 pub mod ready;

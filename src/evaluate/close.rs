@@ -4,10 +4,15 @@ use super::market::StoreMarket;
 use super::ready::{self, Ready};
 use super::version::{InForce, Version};
 use super::work::Line;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 use vyx_core::{Interval, Kline, Millis, Symbol};
 use vyx_engine::ClockKey;
+
+/// How long, by market time since it is tracked, the backfill of another symbol's series is waited for, even where a candle
+/// is overdue: enough for the histories of 500 symbols within the exchange's limits, and short enough that a series that
+/// never comes holds up nobody for long.
+const BACKFILL_GRACE: Millis = Millis(600_000);
 
 /// A symbol that is due.
 pub struct Candidate<'a> {
@@ -54,6 +59,8 @@ pub struct Close<'a> {
     foreign: HashMap<ClockKey, Ready>,
     /// All of these are there.
     clear: bool,
+    /// Those of them that are waited for, even where the candle is overdue.
+    patient: HashSet<ClockKey>,
     /// Some version asks for the volume of 24 hours.
     wants_volume: bool,
 }
@@ -73,7 +80,17 @@ impl<'a> Close<'a> {
         }
         let clear = foreign.values().all(|ready| *ready == Ready::Yes);
         let wants_volume = versions.iter().any(|version| version.version.min_quote_volume_24h.is_some());
-        Close { market, interval, ordinal, times, versions, own, foreign, clear, wants_volume }
+        // Right after a start every candle that was missed would be put off for them otherwise.
+        let is_new = |symbol| {
+            let entry = market.store().find(symbol).and_then(|id| market.store().symbol(id));
+            entry.is_some_and(|entry| market.store().market_time() - entry.since < BACKFILL_GRACE)
+        };
+        let patient = foreign
+            .iter()
+            .filter(|(clock, ready)| **ready == Ready::Backfilling && clock.symbol.as_ref().is_some_and(is_new))
+            .map(|(clock, _)| *clock)
+            .collect();
+        Close { market, interval, ordinal, times, versions, own, foreign, clear, patient, wants_volume }
     }
 
     /// Whether a series' candle is due; stops the line if it must wait.
@@ -87,25 +104,28 @@ impl<'a> Close<'a> {
         for interval in &self.own {
             match ready::history(self.market, &symbol, *interval, self.times) {
                 Ready::Yes => {}
-                Ready::Waiting => return None,
+                Ready::Waiting | Ready::Backfilling => return None,
                 Ready::Never(why) => never.push((*interval, why)),
             }
         }
+        let own = self.own.iter().map(|interval| (symbol, *interval));
+        if ready::is_before_backfilling(self.market, &symbol, self.interval, self.ordinal, own).ok()? {
+            return None;
+        }
         let volume = match self.wants_volume.then(|| self.volume(&symbol)) {
-            Some(Err(Ready::Waiting)) => return None,
+            Some(Err(Ready::Waiting | Ready::Backfilling)) => return None,
             Some(Err(Ready::Never(why))) => Some(Err(why)),
             Some(Ok(volume)) => Some(Ok(volume)),
             Some(Err(Ready::Yes)) | None => None,
         };
-        if !self.clear
-            && !overdue
-            && self.versions().any(|version| version.covers(&symbol) && self.missing(version).is_some())
+        let holds_up = |clock: &ClockKey| !overdue || self.patient.contains(clock);
+        if !self.clear && self.versions().any(|version| version.covers(&symbol) && self.missing(version).any(holds_up))
         {
             *waiting = true;
             return None;
         }
         let series = self.market.series(&symbol, self.interval)?;
-        let kline = self.market.store().closed(series, self.ordinal, self.ordinal).ok()?.pop();
+        let kline = self.market.kline(series, self.ordinal).ok()?;
         line.stopped = false;
         Some(Candidate { line, kline, volume, never })
     }
@@ -121,16 +141,16 @@ impl<'a> Close<'a> {
         self.versions.iter().map(|version| &version.version)
     }
 
-    /// Another symbol's series that a version waits for.
-    fn missing(&self, version: &Version) -> Option<String> {
-        let clock = clocks(version).iter().find(|clock| self.foreign.get(clock) == Some(&Ready::Waiting))?;
-        Some(format!("{} {}", clock.symbol?, clock.interval))
+    /// Other symbols' series that a version waits for.
+    fn missing<'v>(&self, version: &'v Version) -> impl Iterator<Item = &'v ClockKey> {
+        let is_missing = |clock| matches!(self.foreign.get(clock), Some(Ready::Waiting | Ready::Backfilling));
+        clocks(version).iter().filter(move |clock| is_missing(*clock))
     }
 
     /// What stands in the way of evaluating a version for a symbol.
     pub fn obstacle(&self, version: &Version, candle: &Candidate) -> Option<Obstacle> {
-        if let Err(why) = &version.program {
-            return Some(Obstacle::Failed("program", why.clone()));
+        if let Err(why) = version.program() {
+            return Some(Obstacle::Failed("program", why.to_owned()));
         }
         if let (Some(_), Some(Err(why))) = (version.min_quote_volume_24h, candle.volume) {
             return Some(Obstacle::Failed("volume", format!("the volume of 24 hours {why}")));
@@ -150,11 +170,12 @@ impl<'a> Close<'a> {
                 return Some(Obstacle::Failed("history", format!("{symbol} {} {why}", clock.interval)));
             }
         }
-        self.missing(version).map(Obstacle::Waiting)
+        let clock = self.missing(version).next()?;
+        Some(Obstacle::Waiting(format!("{} {}", clock.symbol?, clock.interval)))
     }
 }
 
 /// The series a version reads; none if it has no program.
 pub fn clocks(version: &Version) -> &[ClockKey] {
-    version.program.as_ref().map_or(&[], |program| program.clocks())
+    version.program().map_or(&[], |program| program.clocks())
 }

@@ -2,6 +2,7 @@
 
 use super::batch::{Batch, Entries};
 use super::close::{Candidate, Close, Obstacle};
+use super::isolate;
 use super::market::StoreMarket;
 use super::said::Said;
 use super::tables::Tables;
@@ -53,25 +54,30 @@ pub struct Request {
 
 /// An engine with the versions it was given, in its order.
 pub(super) struct Warm {
+    interval: Interval,
     pub engine: Engine,
-    versions: Vec<Rc<Version>>,
+    pub versions: Vec<Rc<Version>>,
     /// Each version's place in the engine.
     pub places: HashMap<Key, usize>,
 }
 
 impl Warm {
     pub fn new(interval: Interval) -> Warm {
-        Warm { engine: Engine::new(interval), versions: Vec::new(), places: HashMap::new() }
+        Warm { interval, engine: Engine::new(interval), versions: Vec::new(), places: HashMap::new() }
+    }
+
+    pub fn interval(&self) -> Interval {
+        self.interval
     }
 
     /// Evaluates these versions from now on: those of them that have a program.
     pub fn set(&mut self, versions: impl Iterator<Item = Rc<Version>>) {
-        let versions: Vec<_> = versions.filter(|version| version.program.is_ok()).collect();
+        let versions: Vec<_> = versions.filter(|version| version.program().is_ok()).collect();
         if versions.len() == self.versions.len() && versions.iter().zip(&self.versions).all(|(a, b)| Rc::ptr_eq(a, b)) {
             return;
         }
         let programs = versions.iter().enumerate().filter_map(|(place, version)| {
-            let program = version.program.as_ref().ok()?;
+            let program = version.program().ok()?;
             Some((place as u64, Arc::clone(program)))
         });
         self.engine.set_programs(programs.collect()).expect("versions are sorted by their program's interval");
@@ -121,6 +127,7 @@ impl Evaluator {
             };
             candles += self.close(&market, request, work, ordinal, symbols.len(), &mut batch);
         }
+        self.waiting |= market.take_failed();
         batch.watermarks = works.iter().flat_map(Work::watermarks).collect();
         let newest = batch.cycles.keys().map(|(close_time, _)| *close_time).max().unwrap_or(0);
         batch.evaluated_at = request.store.market_time().0.max(newest);
@@ -170,11 +177,15 @@ impl Evaluator {
         warm.set(work.versions.iter().map(|version| Rc::clone(&version.version)));
         let asked: Vec<Symbol> =
             due.iter().filter(|candle| candle.kline.is_some()).map(|candle| candle.line.symbol).collect();
+        self.waiting |= market.take_failed();
+        in_pieces(warm, market, &asked, ordinal);
         let Warm { engine, places, .. } = warm;
-        let outcomes = in_pieces(engine, market, &asked, ordinal);
+        // What was evaluated once is not evaluated again.
+        let outcomes = engine.evaluate(market, &asked, ordinal);
         if market.take_failed() {
-            self.engines.remove(&interval);
+            self.waiting = true;
             due.into_iter().for_each(|candle| candle.line.stopped = true);
+            self.engines.remove(&interval);
             return looked_at;
         }
         let mut entries = batch.at(interval, close_time);
@@ -185,22 +196,20 @@ impl Evaluator {
     }
 }
 
-/// Evaluates as [`Engine::evaluate`] does, but looks for interrupts on the way: where many histories have to be run, as
+/// Evaluates as [`isolate::evaluate`] does, but looks for interrupts on the way: where many histories have to be run, as
 /// after a start, that takes seconds.
-fn in_pieces<'e>(engine: &'e mut Engine, market: &StoreMarket, symbols: &[Symbol], ordinal: i64) -> Outcomes<'e> {
+fn in_pieces(warm: &mut Warm, market: &StoreMarket, symbols: &[Symbol], ordinal: i64) {
     let (mut rest, mut size) = (symbols, FIRST_PIECE);
-    while rest.len() > size {
+    while !rest.is_empty() {
         let began = Instant::now();
-        let (piece, after) = rest.split_at(size);
-        engine.evaluate(market, piece, ordinal);
+        let (piece, after) = rest.split_at(size.min(rest.len()));
+        isolate::evaluate(warm, market, piece, ordinal);
         pgrx::check_for_interrupts!();
         if began.elapsed() < SHORT_PIECE {
             size *= 4; // wide columns are cheaper
         }
         rest = after;
     }
-    // What was evaluated once is not evaluated again.
-    engine.evaluate(market, symbols, ordinal)
 }
 
 /// Enters what came out for symbols that are due, as far as the batch has room. `places` are those of the programs in the

@@ -3,6 +3,7 @@
 use super::batch::{Batch, Pair};
 use super::close::clocks;
 use super::evaluator::{Evaluator, Warm};
+use super::isolate;
 use super::market::StoreMarket;
 use super::ready::{self, Ready};
 use super::said::Said;
@@ -27,39 +28,47 @@ impl Evaluator {
                 break;
             }
             let Some(version) = self.versions.get(&row.key) else { continue };
-            match readiness(market, version, row) {
-                Ok(Ready::Yes) => {
+            match is_ready(market, version, row) {
+                Ok(true) => {
                     complete.entry((row.close_time.0, row.interval)).or_default().push((Rc::clone(version), row.symbol))
                 }
-                Ok(_) => {}
-                Err(message) => {
+                Ok(false) => {}
+                Err((cause, message)) => {
                     let pair = Pair::new(row.key, &row.symbol, row.interval, row.close_time);
                     let mut entries = batch.at(row.interval, row.close_time);
                     entries.finish(pair.clone());
-                    entries.fail(pair, "history", message);
+                    entries.fail(pair, cause, message);
                 }
             }
         }
+        self.waiting |= market.take_failed();
         for ((close_time, interval), pairs) in complete {
             pgrx::check_for_interrupts!();
             finish(market, interval, Millis(close_time), pairs, batch);
+            self.waiting |= market.take_failed();
         }
     }
 }
 
-/// Whether all that a version reads is there; in words, why it never will be.
-fn readiness(market: &StoreMarket, version: &Version, row: &PendingRow) -> Result<Ready, String> {
-    let before = row.interval.close_time(row.interval.last_closed(row.close_time) - 1);
-    let mut all = Ready::Yes;
-    for clock in clocks(version) {
-        let symbol = clock.symbol.unwrap_or(row.symbol);
-        match ready::history(market, &symbol, clock.interval, [row.close_time, before]) {
+/// Whether all that a version reads is there.
+///
+/// # Errors
+/// It never will be evaluated: cause and message.
+fn is_ready(market: &StoreMarket, version: &Version, row: &PendingRow) -> Result<bool, (&'static str, String)> {
+    version.program().map_err(|why| ("program", why.to_owned()))?;
+    let ordinal = row.interval.last_closed(row.close_time);
+    let before = row.interval.close_time(ordinal - 1);
+    let series = || clocks(version).iter().map(|clock| (clock.symbol.unwrap_or(row.symbol), clock.interval));
+    let mut all = true;
+    for (symbol, interval) in series() {
+        match ready::history(market, &symbol, interval, [row.close_time, before]) {
             Ready::Yes => {}
-            Ready::Waiting => all = Ready::Waiting,
-            Ready::Never(why) => return Err(format!("{symbol} {} {why}", clock.interval)),
+            Ready::Waiting | Ready::Backfilling => all = false,
+            Ready::Never(why) => return Err(("history", format!("{symbol} {interval} {why}"))),
         }
     }
-    Ok(all)
+    let backfilling = ready::is_before_backfilling(market, &row.symbol, row.interval, ordinal, series());
+    Ok(all && backfilling.is_ok_and(|backfilling| !backfilling))
 }
 
 fn finish(market: &StoreMarket, interval: Interval, close_time: Millis, pairs: Vec<Asked>, batch: &mut Batch) {
@@ -72,16 +81,15 @@ fn finish(market: &StoreMarket, interval: Interval, close_time: Millis, pairs: V
     versions.dedup_by_key(|version| version.key);
     let mut warm = Warm::new(interval);
     warm.set(versions.into_iter().map(Rc::clone));
+    isolate::evaluate(&mut warm, market, &symbols, ordinal);
     let Warm { mut engine, places, .. } = warm;
     let outcomes = engine.evaluate(market, &symbols, ordinal);
-    if market.take_failed() {
+    if market.has_failed() {
         return;
     }
     for (version, symbol) in &pairs {
         let place = symbols.binary_search(symbol).expect("every symbol is among them");
-        let kline = market
-            .series(symbol, interval)
-            .and_then(|series| market.store().closed(series, ordinal, ordinal).ok()?.pop());
+        let kline = market.series(symbol, interval).and_then(|series| market.kline(series, ordinal).ok().flatten());
         let (Some(kline), Some(program)) = (kline, places.get(&version.key)) else { continue };
         let said = Said { outcomes: &outcomes, symbol: place, name: *symbol, kline, interval };
         let mut entries = batch.at(interval, close_time);

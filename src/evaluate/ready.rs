@@ -1,7 +1,7 @@
 //! Whether what an evaluation reads is all there.
 
 use super::market::StoreMarket;
-use vyx_core::store::{Columns, Completeness};
+use vyx_core::store::{Columns, Completeness, ReadError};
 use vyx_core::{Interval, Millis, Symbol};
 use vyx_engine::market::{BLOCK, anchor, history_blocks};
 
@@ -9,8 +9,10 @@ use vyx_engine::market::{BLOCK, anchor, history_blocks};
 #[derive(Clone, Debug, PartialEq)]
 pub enum Ready {
     Yes,
-    /// It is being fetched.
+    /// Its newest candles are still to come.
     Waiting,
+    /// Its newest candle is there, what lies before is still being fetched.
+    Backfilling,
     /// It will never be there, in words.
     Never(&'static str),
 }
@@ -22,7 +24,8 @@ const TOO_OLD: &str = "is older than what is kept in memory";
 /// evaluated and of the one before it, with which an edge compares.
 pub fn history(market: &StoreMarket, symbol: &Symbol, interval: Interval, times: [Millis; 2]) -> Ready {
     let Some(series) = market.series(symbol, interval) else { return Ready::Never(UNTRACKED) };
-    let Some(known) = market.completeness(series) else { return Ready::Waiting };
+    let Ok(known) = market.completeness(series) else { return Ready::Waiting };
+    let Some(known) = known else { return Ready::Backfilling };
     let mut ready = Ready::Yes;
     for ordinal in times.map(|time| interval.last_closed(time)) {
         let start = known.first_ever.unwrap_or(i64::MIN).max(anchor(symbol, interval, ordinal));
@@ -32,11 +35,42 @@ pub fn history(market: &StoreMarket, symbol: &Symbol, interval: Interval, times:
         if start < known.oldest {
             return Ready::Never(TOO_OLD);
         }
-        if known.from > start || known.through < ordinal {
+        if known.through < ordinal {
             ready = Ready::Waiting;
+        } else if known.from > start && ready == Ready::Yes {
+            ready = Ready::Backfilling;
         }
     }
     ready
+}
+
+/// Whether some of these series of a symbol lack history, and it is being fetched, of the candle that an edge compares
+/// with: the one before that exists. After a hole its history may begin a block before that of the ordinal before, of which
+/// [`history`] tells. What will never be there is not waited for.
+pub fn is_before_backfilling(
+    market: &StoreMarket,
+    symbol: &Symbol,
+    interval: Interval,
+    ordinal: i64,
+    read: impl Iterator<Item = (Symbol, Interval)>,
+) -> Result<bool, ReadError> {
+    let Some(series) = market.series(symbol, interval) else { return Ok(false) };
+    let before = market.newest(series, ordinal - 1)?;
+    let Some(before) = before.filter(|before| *before >= anchor(symbol, interval, ordinal)) else { return Ok(false) };
+    for (symbol, other) in read {
+        let Some(series) = market.series(&symbol, other) else { continue };
+        let Some(known) = market.completeness(series)? else { continue };
+        let least = known.first_ever.map_or(known.oldest, |first| first.max(known.oldest));
+        if known.from <= least {
+            continue; // nothing older will ever come
+        }
+        let newest = market.newest(series, other.last_closed(interval.close_time(before)))?;
+        let start = newest.map(|newest| anchor(&symbol, other, newest).max(known.first_ever.unwrap_or(i64::MIN)));
+        if start.is_some_and(|start| start >= known.oldest && start < known.from) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// The first ordinal of a series whose history, and that of the candle before it, the ring still has room for.
@@ -68,7 +102,7 @@ pub fn volume_interval(market: &StoreMarket) -> Option<Interval> {
 /// The candles are not all there.
 pub fn quote_volume(market: &StoreMarket, symbol: &Symbol, interval: Interval, time: Millis) -> Result<f64, Ready> {
     let series = market.series(symbol, interval).ok_or(Ready::Never(UNTRACKED))?;
-    let known = market.completeness(series).ok_or(Ready::Waiting)?;
+    let known = market.completeness(series).ok().flatten().ok_or(Ready::Waiting)?;
     let through = interval.last_closed(time);
     let day = interval.last_closed(time - Millis::DAY) + 1;
     let from = known.first_ever.map_or(day, |first| first.max(day));
@@ -82,7 +116,7 @@ pub fn quote_volume(market: &StoreMarket, symbol: &Symbol, interval: Interval, t
         return Err(Ready::Waiting);
     }
     let mut columns = Columns::default();
-    market.store().closed_into(series, from..=through, &mut columns).map_err(|_| Ready::Waiting)?;
+    market.columns(series, from, through, &mut columns).map_err(|_| Ready::Waiting)?;
     Ok(columns.quote_volume.iter().sum())
 }
 
@@ -91,6 +125,6 @@ pub fn is_settled(market: &StoreMarket, symbol: &Symbol, close_time: Millis) -> 
     market.store().shape().intervals().all(|interval| {
         let Some(ordinal) = interval.closing_at(close_time) else { return true };
         let Some(series) = market.series(symbol, interval) else { return false };
-        market.store().is_settled(series, ordinal, ordinal).unwrap_or(false)
+        market.is_settled(series, ordinal)
     })
 }

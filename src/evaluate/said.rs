@@ -22,6 +22,13 @@ impl Said<'_> {
     /// Counts what one program says, and signals if that is news.
     pub fn enter(&self, entries: &mut Entries, version: &Version, program: usize) {
         let outcome = self.outcomes.now(program, self.symbol);
+        let before = self.outcomes.before(program, self.symbol);
+        let is_before_lost = before == Outcome::NotReady(NotReady::HistoryMissing);
+        if version.edge && outcome == Outcome::Match && is_before_lost {
+            // Whether the match begins here nobody can know; a replay, which has all the history, may say so.
+            let why = format!("the history of the candle before of {} is not held", self.name);
+            return entries.fail(self.pair(version), "history", why);
+        }
         let cycle = &mut *entries.cycle;
         match outcome {
             Outcome::Match => cycle.matched += 1,
@@ -35,7 +42,7 @@ impl Said<'_> {
         }
         cycle.evaluated += 1;
         // Where nothing can be said of the candle before, there is no edge.
-        let news = !version.edge || self.outcomes.before(program, self.symbol) == Outcome::NoMatch;
+        let news = !version.edge || before == Outcome::NoMatch;
         if outcome != Outcome::Match || !news {
             return;
         }

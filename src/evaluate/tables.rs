@@ -4,6 +4,7 @@ use super::version::{InForce, Key, Version, load};
 use pgrx::datum::DatumWithOid;
 use pgrx::prelude::*;
 use pgrx::spi::{SpiClient, SpiHeapTupleData, SpiResult};
+use std::cell::OnceCell;
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 use uuid::Uuid;
@@ -17,7 +18,8 @@ const MOST_PENDING: i64 = 1_000;
 pub struct Tables {
     /// The close time through which each series was evaluated.
     pub watermarks: HashMap<(Symbol, Interval), Millis>,
-    /// Versions that may evaluate candles after the oldest watermark, and those that something is pending for.
+    /// Versions that may evaluate candles after the oldest watermark of their interval, and those that something is
+    /// pending for.
     pub versions: Vec<InForce>,
     pub pending: Vec<PendingRow>,
     /// Counts the decisions about from when on versions count; `None` before the first trader.
@@ -48,9 +50,8 @@ impl Tables {
             tables.settled = settled(client)?;
             tables.watermarks = watermarks(client, only)?;
             tables.watermarks.retain(|(symbol, interval), _| tracked(symbol, *interval));
-            let oldest = tables.watermarks.values().min().copied();
             let wanted: Vec<Key> = tables.pending.iter().map(|row| row.key).collect();
-            let periods = periods(client, oldest, &wanted)?;
+            let periods = periods(client, &oldest(&tables.watermarks), &wanted)?;
             let needed: HashSet<Key> = periods.iter().map(|(key, ..)| *key).collect();
             known.retain(|key, _| needed.contains(key));
             let new: Vec<Key> = periods.iter().map(|(key, ..)| *key).filter(|key| !known.contains_key(key)).collect();
@@ -126,24 +127,41 @@ fn key(row: &SpiHeapTupleData) -> SpiResult<Option<Key>> {
     Ok(trader.zip(column(row, 2)?))
 }
 
-/// Times in force of versions that ended after `oldest`, and of the wanted ones.
+/// The oldest watermark of each interval. Those of an interval that nobody reads any more stand still for ever.
+fn oldest(watermarks: &HashMap<(Symbol, Interval), Millis>) -> HashMap<Interval, Millis> {
+    let mut oldest = HashMap::new();
+    for ((_, interval), through) in watermarks {
+        oldest.entry(*interval).and_modify(|least: &mut Millis| *least = *through.min(least)).or_insert(*through);
+    }
+    oldest
+}
+
+/// Times in force of versions that ended after the oldest watermark of their interval, and of the wanted ones.
 fn periods(
     client: &SpiClient,
-    oldest: Option<Millis>,
+    oldest: &HashMap<Interval, Millis>,
     wanted: &[Key],
 ) -> SpiResult<Vec<(Key, Millis, Option<Millis>)>> {
     let (traders, numbers) = arrays(wanted);
+    let (intervals, through): (Vec<&str>, Vec<Option<TimestampWithTimeZone>>) =
+        oldest.iter().map(|(interval, through)| (interval.as_str(), crate::api::timestamp(*through))).unzip();
     // Without a watermark nothing was ever evaluated: what ended already never will be.
     let rows = client.select(
         "SELECT v.trader_id, v.version, v.effective_from, v.effective_to FROM vyx.trader_versions v
-         WHERE v.effective_to IS NULL OR v.effective_to OPERATOR(pg_catalog.>) $1
+         WHERE v.effective_to IS NULL
+         UNION
+         SELECT v.trader_id, v.version, v.effective_from, v.effective_to
+         FROM ROWS FROM (pg_catalog.unnest($1::pg_catalog.text[]), pg_catalog.unnest($2::pg_catalog.timestamptz[])) AS o(\"interval\", through)
+         JOIN vyx.trader_versions v
+             ON v.\"interval\" OPERATOR(pg_catalog.=) o.\"interval\" AND v.effective_to OPERATOR(pg_catalog.>) o.through
          UNION
          SELECT v.trader_id, v.version, v.effective_from, v.effective_to FROM vyx.trader_versions v
-         JOIN ROWS FROM (pg_catalog.unnest($2::pg_catalog.uuid[]), pg_catalog.unnest($3::pg_catalog.int8[])) AS w(trader_id, version)
+         JOIN ROWS FROM (pg_catalog.unnest($3::pg_catalog.uuid[]), pg_catalog.unnest($4::pg_catalog.int8[])) AS w(trader_id, version)
              USING (trader_id, version)",
         None,
         &[
-            DatumWithOid::from(oldest.and_then(crate::api::timestamp)),
+            DatumWithOid::from(intervals),
+            DatumWithOid::from(through),
             DatumWithOid::from(traders),
             DatumWithOid::from(numbers),
         ],
@@ -188,7 +206,8 @@ fn versions(client: &SpiClient, keys: &[Key]) -> SpiResult<Vec<Version>> {
         });
         let min_quote_volume_24h = column(&row, 5)?;
         let edge = column(&row, 6)?.unwrap_or(true);
-        versions.push(Version { key, interval, symbols, min_quote_volume_24h, edge, program });
+        let broken = OnceCell::new();
+        versions.push(Version { key, interval, symbols, min_quote_volume_24h, edge, program, broken });
     }
     Ok(versions)
 }

@@ -1,5 +1,6 @@
 //! Versions of traders: what is evaluated, from when to when.
 
+use std::cell::OnceCell;
 use std::collections::HashSet;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -21,9 +22,19 @@ pub struct Version {
     pub edge: bool,
     /// Or why it cannot be evaluated.
     pub program: Result<Arc<Checked>, String>,
+    /// What its program said when it broke the engine: this process evaluates it no more.
+    pub broken: OnceCell<String>,
 }
 
 impl Version {
+    /// Its program, or why it is not evaluated.
+    pub fn program(&self) -> Result<&Arc<Checked>, &str> {
+        match self.broken.get() {
+            Some(why) => Err(why),
+            None => self.program.as_ref().map_err(String::as_str),
+        }
+    }
+
     /// Whether it looks at this symbol.
     pub fn covers(&self, symbol: &Symbol) -> bool {
         self.symbols.as_ref().is_none_or(|symbols| symbols.contains(symbol))

@@ -86,7 +86,10 @@ impl Line {
         now: Millis,
     ) -> Line {
         let name = symbol.info.symbol;
-        let known = market.series(&name, interval).and_then(|series| market.completeness(series));
+        let read_now = market.series(&name, interval).map_or(Ok(None), |series| market.completeness(series));
+        // Where it cannot be read now, what is too old is not known: another turn looks again.
+        let stopped = read_now.is_err();
+        let known = read_now.unwrap_or_default();
         // A kline may be closed a moment before the word of its time has been noted.
         let closed = interval.last_closed(now);
         let last = known.map_or(closed, |known| known.through.max(closed));
@@ -98,8 +101,7 @@ impl Line {
         };
         // Nobody evaluates what closes before.
         let idle = interval.last_closed(first - Millis(1)).min(last);
-        let mut line =
-            Line { symbol: name, interval, read, through: begin.max(idle), last, skipped: 0, stopped: false };
+        let mut line = Line { symbol: name, interval, read, through: begin.max(idle), last, skipped: 0, stopped };
         if let Some(known) = known {
             let lost = (ready::first_exact(&name, interval, &known) - 1).min(last);
             line.skipped = (lost - line.through).max(0);
