@@ -24,6 +24,10 @@ const RETRY: Duration = Duration::from_secs(1);
 /// The longest pause after errors that follow one another, and between attempts to connect.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
+/// Turns in a row that waited for a lock in vain before it is said: each has waited a second, which somebody who writes
+/// may well take.
+const MANY_LOCKED: u32 = 5;
+
 /// Its state where nothing is wrong; any other says what is.
 pub const WELL: &str = "waiting for closes";
 
@@ -50,7 +54,7 @@ pub extern "C-unwind" fn vyx_evaluate_main(_arg: pg_sys::Datum) {
     block.started(std::process::id() as i32, shmem::proc_number(), wall_time());
     connect(&store);
     pin_settings();
-    Worker { store, evaluator: Evaluator::default(), seen: None, failures: 0 }.run()
+    Worker { store, evaluator: Evaluator::default(), seen: None, failures: 0, locked: 0 }.run()
 }
 
 #[pg_guard]
@@ -150,6 +154,19 @@ enum Turn {
     Blocked(&'static str),
 }
 
+/// Why a turn came to nothing.
+enum Trouble {
+    /// Another session held a lock for longer than `lock_timeout`: as good as a race that was lost.
+    Locked(String),
+    Failed(String),
+}
+
+impl From<String> for Trouble {
+    fn from(why: String) -> Trouble {
+        Trouble::Failed(why)
+    }
+}
+
 struct Worker {
     store: Store<'static>,
     evaluator: Evaluator,
@@ -157,6 +174,8 @@ struct Worker {
     seen: Option<u64>,
     /// Turns that failed in a row.
     failures: i64,
+    /// Turns in a row that waited for a lock in vain.
+    locked: u32,
 }
 
 impl Worker {
@@ -178,14 +197,25 @@ impl Worker {
                     block.set_state(why);
                     RETRY
                 }
-                Err(why) => {
+                Err(Trouble::Locked(why)) => {
+                    self.locked += 1;
+                    if self.locked == MANY_LOCKED {
+                        warning!("vyx evaluate: {why}, {MANY_LOCKED} times in a row");
+                    }
+                    if self.locked >= MANY_LOCKED {
+                        block.set_state(&format!("locked out: {why}"));
+                    }
+                    self.rest(TURN);
+                    continue;
+                }
+                Err(Trouble::Failed(why)) => {
                     self.failures += 1;
                     block.set_state(&format!("failed: {why}"));
                     self.rest(pause(self.failures));
                     continue;
                 }
             };
-            self.failures = 0;
+            (self.failures, self.locked) = (0, 0);
             wait(longest);
         }
     }
@@ -198,7 +228,7 @@ impl Worker {
         }
     }
 
-    fn turn(&mut self) -> Result<Turn, String> {
+    fn turn(&mut self) -> Result<Turn, Trouble> {
         if !guc::evaluate_worker() {
             return Ok(Turn::Blocked("off: vyx.evaluate_worker"));
         }
@@ -260,7 +290,7 @@ fn commit(batch: Batch) -> Result<String, String> {
 ///
 /// # Errors
 /// As for [`guarded`].
-fn transaction<T>(body: impl FnOnce() -> T) -> Result<Option<T>, String> {
+fn transaction<T>(body: impl FnOnce() -> T) -> Result<Option<T>, Trouble> {
     guarded(|| {
         // SAFETY: outside of any transaction, on the main thread; a snapshot is needed for SPI. The user is put back
         // before the commit, and by the abort.
@@ -291,19 +321,23 @@ fn transaction<T>(body: impl FnOnce() -> T) -> Result<Option<T>, String> {
 /// and fail again.
 ///
 /// # Errors
-/// The error or panic, which is written to the server log too.
-fn guarded<T>(body: impl FnOnce() -> T) -> Result<T, String> {
+/// The error or panic, which is written to the server log too; that of a lock only after many, by who counts them.
+fn guarded<T>(body: impl FnOnce() -> T) -> Result<T, Trouble> {
     PgTryBuilder::new(AssertUnwindSafe(|| Ok(body())))
         .catch_others(|caught| {
-            let why = match &caught {
-                CaughtError::PostgresError(error) | CaughtError::ErrorReport(error) => error.message().to_owned(),
-                CaughtError::RustPanic { ereport, .. } => ereport.message().to_owned(),
-            };
+            let (CaughtError::PostgresError(error)
+            | CaughtError::ErrorReport(error)
+            | CaughtError::RustPanic { ereport: error, .. }) = &caught;
+            let why = error.message().to_owned();
+            let is_lock = error.sql_error_code() == PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE;
             // SAFETY: the error was copied and flushed on its way here; aborting releases what a transaction held, and
             // does nothing outside of one.
             unsafe { pg_sys::AbortCurrentTransaction() };
+            if is_lock {
+                return Err(Trouble::Locked(why));
+            }
             warning!("vyx evaluate: {why}");
-            Err(why)
+            Err(Trouble::Failed(why))
         })
         .execute()
 }
