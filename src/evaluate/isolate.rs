@@ -71,8 +71,9 @@ fn said(panic: &(dyn Any + Send)) -> String {
 #[cfg(any(test, feature = "pg_test"))]
 #[pgrx::pg_schema]
 mod tests {
-    use super::broken;
+    use super::{broken, said};
     use pgrx::prelude::*;
+    use std::panic::catch_unwind;
 
     #[pg_test]
     fn the_versions_that_panic_are_found_among_many() {
@@ -86,5 +87,13 @@ mod tests {
         assert_eq!(found(&[0, 49, 50, 99]), [0, 49, 50, 99]);
         // Only together: nobody is accused.
         assert!(broken(&all, &|some: &[u32]| (some.len() > 1).then(|| "together".to_owned())).is_empty());
+    }
+
+    #[pg_test]
+    fn a_panic_that_is_caught_leaves_the_session_well() {
+        let caught = |panic: fn()| catch_unwind(panic).map_err(|panic| said(panic.as_ref()));
+        assert_eq!(caught(|| panic!("index {}", std::hint::black_box(7))), Err("index 7".to_owned()));
+        assert_eq!(caught(|| panic!("out of range")), Err("out of range".to_owned()));
+        assert_eq!(Spi::get_one("SELECT 1"), Ok(Some(1)));
     }
 }
