@@ -1,6 +1,6 @@
 //! What one tenant or operator may do does not reach beyond it while the market goes on.
 
-use crate::harness::{Session, Stage, until};
+use crate::harness::{Cluster, Session, Stage, until};
 
 const MATCH: &str = "INSERT INTO vyx.traders (user_id, name, script, fire_on, state) VALUES (NULL, 'match', 'close > 0', 'match', 'running')";
 
@@ -73,4 +73,33 @@ fn an_operator_evaluates_by_hand() {
     operator.run("CALL vyx_evaluate()");
     session.run("ROLLBACK");
     operator.run("CALL vyx_evaluate('1m')");
+}
+
+#[test]
+fn an_operator_schedules_with_no_more_than_the_right_to_use_pg_cron() {
+    let cluster = Cluster::start(
+        "operator-cron",
+        &[
+            ("shared_preload_libraries", "pg_cron,vyx"),
+            ("vyx.stream_url", "ws://127.0.0.1:9"),
+            ("vyx.rest_url", "http://127.0.0.1:9"),
+        ],
+    );
+    let session = cluster.session();
+    session.run("CREATE EXTENSION vyx; CREATE EXTENSION pg_cron; CREATE ROLE olga; GRANT vyx_operator TO olga");
+    let operator = cluster.session();
+    operator.run("SET ROLE olga");
+    operator.refuses("42501", &["GRANT USAGE ON SCHEMA cron TO olga"], "SELECT vyx_schedule()");
+    session.run("GRANT USAGE ON SCHEMA cron TO olga");
+    let job: i64 = operator.one("SELECT vyx_schedule()", &[]);
+    assert_eq!(operator.one::<i64>("SELECT vyx_schedule()", &[]), job, "again: nothing changes");
+    assert!(operator.one::<bool>("SELECT vyx_unschedule()", &[]));
+    assert!(!operator.one::<bool>("SELECT vyx_unschedule()", &[]));
+
+    // Where pg_cron can live is a setting that an operator may not read.
+    session.run("CREATE DATABASE other");
+    cluster.session_in("other").run("CREATE EXTENSION vyx");
+    let elsewhere = cluster.session_in("other");
+    elsewhere.run("SET ROLE olga");
+    elsewhere.refuses("55000", &["schedule_in_database", "cron.database_name"], "SELECT vyx_schedule()");
 }
