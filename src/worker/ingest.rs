@@ -43,6 +43,7 @@ pub extern "C-unwind" fn vyx_ingest_main(_arg: pg_sys::Datum) {
         if BackgroundWorker::sighup_received() {
             reload_settings();
             settings.send_replace(guc::feed());
+            sink.forget_trouble();
         }
         feed.turn(TURN);
         sink.write_log();
@@ -79,6 +80,12 @@ impl StoreSink {
                 Level::Warning | Level::Error => warning!("vyx ingest: {text}"),
             }
         }
+    }
+
+    /// What was wrong may have been the settings: under new ones it has to show itself again.
+    fn forget_trouble(&self) {
+        *self.trouble.borrow_mut() = None;
+        self.publish_state();
     }
 
     /// Tells in words how the feed is doing.
