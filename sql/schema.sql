@@ -191,7 +191,7 @@ CREATE TABLE vyx.trader_versions (
 ALTER TABLE vyx.trader_versions ENABLE ROW LEVEL SECURITY;
 ALTER TABLE vyx.trader_versions FORCE ROW LEVEL SECURITY;
 -- Who evaluates asks for versions still in force and those that ended after the oldest watermark.
-CREATE INDEX trader_versions_effective_to_idx ON vyx.trader_versions (effective_to);
+CREATE INDEX trader_versions_effective_to_idx ON vyx.trader_versions ("interval", effective_to);
 -- What vyx.settle_versions() has to do: usually nothing.
 CREATE INDEX trader_versions_unsettled_idx ON vyx.trader_versions (trader_id)
     WHERE effective_from IS NULL OR effective_to IS NULL AND asked_to IS NOT NULL;
