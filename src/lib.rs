@@ -31,6 +31,9 @@
 //! | [`api`] | SQL functions: check the words, ask the room, hand over rows | arithmetic |
 //! | [`error`] | the one map from errors to SQLSTATE | |
 //! | `sql/` | tables, row level security, grants, the one writer | |
+//! | `pg_test/`, `tests/` | tests inside one session; tests of a real cluster against the simulator | `tests/`: everything but SQL |
+//! | `tests/sim` | the simulator of the exchange | the feed: a shared mistake would cancel itself out |
+//! | `tests/demo` | what `make` runs: set-up, private cluster, demo | |
 //!
 //! Invariants: one writer a series; readers take no lock; no transaction is open while the network is awaited; no
 //! script runs in a Postgres process; a signal and its watermark move in one transaction; the ring is a cache, the
