@@ -45,6 +45,9 @@ fn assess(store: &Store<'static>, now: Millis) -> (&'static str, String) {
         return ("degraded", format!("{subscribed} of {wanted} streams are subscribed"));
     }
     let (done, total) = (gauge(Gauge::BackfillDone), gauge(Gauge::BackfillTotal));
+    if total == 0 {
+        return ("degraded", "the series have not been looked at yet".into());
+    }
     if done < total {
         return ("degraded", format!("history is being filled: {done} of {total} series are complete"));
     }

@@ -64,8 +64,17 @@ struct StoreSink {
 
 impl StoreSink {
     fn new(store: Store<'static>) -> StoreSink {
-        store.set_gauge(Gauge::Connections, 0);
-        store.set_gauge(Gauge::Streams, 0);
+        // What the process before this one measured says nothing about this one.
+        for measured in [
+            Gauge::Connections,
+            Gauge::Streams,
+            Gauge::StreamsWanted,
+            Gauge::SymbolsLeftOut,
+            Gauge::BackfillDone,
+            Gauge::BackfillTotal,
+        ] {
+            store.set_gauge(measured, 0);
+        }
         let sink =
             StoreSink { store, writer: Writer::attach(store), log: RefCell::default(), trouble: RefCell::default() };
         sink.publish_state();

@@ -88,6 +88,8 @@ impl Stage {
     pub fn check(&self, session: &Session) {
         let rows = session.rows("SELECT symbol, \"interval\" FROM vyx_series()", &[]);
         assert!(!rows.is_empty());
+        // After a reconnection history is complete before each stream has spoken of its open kline.
+        self.reach(session, self.exchange.market_time() + self.truth.allowance());
         for row in rows {
             let (symbol, interval): (String, String) = (row.get(0), row.get(1));
             self.truth.check_series(session, &symbol, &interval, depth(&interval));

@@ -147,6 +147,11 @@ impl Truth {
         }
     }
 
+    /// Market time within which the news of an open kline must have come.
+    pub fn allowance(&self) -> i64 {
+        UPDATES.max((UPDATES_REAL_MS * self.speed) as i64)
+    }
+
     /// An open kline is what the exchange showed at some moment not long ago.
     #[track_caller]
     fn check_open(&self, symbol: &str, interval: &str, candle: &Candle, at: i64) {
@@ -167,7 +172,7 @@ impl Truth {
         }
         let moment = seen(late);
         assert_eq!(moment.as_ref(), Some(candle), "{symbol} {interval}: the open kline never was like that");
-        let allowance = UPDATES.max((UPDATES_REAL_MS * self.speed) as i64);
+        let allowance = self.allowance();
         if let Some(then) = seen((at - allowance).max(candle.open_time)) {
             assert!(
                 grown(candle) >= grown(&then) || at - allowance < candle.open_time,
