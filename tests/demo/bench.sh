@@ -20,7 +20,7 @@ done
   for bench in "${benches[@]}"; do
     printf '\n%s\n' "$bench"
     # Without criterion's lines on what it is about to do.
-    cargo bench --quiet --package "${bench%:*}" --bench "${bench#*:}" -- --quiet | grep -v '^Benchmarking'
+    cargo bench --quiet --package "${bench%:*}" --bench "${bench#*:}" -- --quiet 2>&1 | grep -v '^Benchmarking'
   done
 } 2>&1 | tee "$report"
 note "this report: $report"
