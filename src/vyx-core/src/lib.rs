@@ -5,6 +5,7 @@
 //! [`Millis`] of the exchange; memory comes in as a slice of atomic words.
 #![forbid(unsafe_code)]
 
+pub mod gap;
 pub mod interval;
 pub mod kline;
 pub mod store;
@@ -13,6 +14,7 @@ pub mod sync;
 pub mod ticker;
 pub mod time;
 
+pub use gap::{Gap, GapReason, GapResolution};
 pub use interval::Interval;
 pub use kline::{Kline, Provenance};
 pub use symbol::{Symbol, SymbolInfo, SymbolStatus};
