@@ -59,7 +59,8 @@ pub enum Merge {
 /// Decides what `new` does to `old`, both of the same series and open time.
 ///
 /// An absent kline is taken; an open one is replaced by a closed one or by one with at least as many trades;
-/// a closed one only by a closed one with more trades. So the result does not depend on the order of arrival.
+/// a closed one only by a closed one with more trades, or by history's where the trades are as many and other numbers
+/// are not the same: history is what everybody else will read. So the result does not depend on the order of arrival.
 pub fn merge(old: Option<&Kline>, new: &Kline) -> Merge {
     match old {
         None => Merge::Inserted,
@@ -67,7 +68,7 @@ pub fn merge(old: Option<&Kline>, new: &Kline) -> Merge {
         Some(old) if !old.closed && new.trades >= old.trades => Merge::Updated,
         Some(old) if !old.closed => Merge::Stale,
         Some(_) if !new.closed => Merge::LateOpen,
-        Some(old) if new.trades > old.trades => Merge::Corrected,
+        Some(old) if new.trades > old.trades || new.is_historys_word_against(old) => Merge::Corrected,
         Some(_) => Merge::Stale,
     }
 }
@@ -80,6 +81,19 @@ impl Merge {
 }
 
 impl Kline {
+    /// Whether history brings this one, with as many trades as the other from elsewhere, and yet other numbers.
+    pub fn is_historys_word_against(&self, other: &Kline) -> bool {
+        let numbers = |k: &Kline| {
+            let prices = [k.open, k.high, k.low, k.close];
+            let volumes = [k.volume, k.quote_volume, k.taker_buy_volume, k.taker_buy_quote_volume];
+            (prices.map(f64::to_bits), volumes.map(f64::to_bits))
+        };
+        self.provenance == Provenance::History
+            && other.provenance != Provenance::History
+            && self.trades == other.trades
+            && numbers(self) != numbers(other)
+    }
+
     /// Whether the numbers can be those of a real kline: finite, prices positive, low ≤ open, close ≤ high,
     /// volumes not negative.
     pub fn is_plausible(&self) -> bool {
@@ -123,6 +137,18 @@ mod tests {
         assert_eq!(merge(Some(&kline(2, true)), &kline(3, false)), Merge::LateOpen);
         assert_eq!(merge(Some(&kline(2, true)), &kline(2, true)), Merge::Stale);
         assert_eq!(merge(Some(&kline(2, true)), &kline(3, true)), Merge::Corrected);
+    }
+
+    #[test]
+    fn where_stream_and_history_disagree_historys_word_counts_and_stays() {
+        let streamed = kline(2, true);
+        let history = Kline { close: 1.25, provenance: Provenance::History, ..streamed };
+        assert_eq!(merge(Some(&streamed), &history), Merge::Corrected);
+        assert_eq!(merge(Some(&history), &streamed), Merge::Stale);
+        let same = Kline { provenance: Provenance::History, ..streamed };
+        assert_eq!(merge(Some(&streamed), &same), Merge::Stale);
+        let fewer = Kline { trades: 1, ..history };
+        assert_eq!(merge(Some(&streamed), &fewer), Merge::Stale);
     }
 
     #[test]

@@ -18,15 +18,19 @@
 //! # let _ = writer;
 //! ```
 
+mod changes;
 mod directory;
+mod gaps;
 mod health;
-mod ledger;
+mod intervals;
 #[cfg(all(test, loom))]
 mod loom;
 mod reads;
 mod ring;
 mod seqlock;
+mod settled;
 mod shape;
+pub mod snapshot;
 mod status;
 #[cfg(all(test, not(loom)))]
 mod tests;
@@ -40,7 +44,7 @@ pub use health::{Counter, Gauge};
 pub use reads::{Columns, ReadError};
 pub use ring::{ORDINAL_LIMIT, Series};
 pub use shape::{BadShape, DEFAULT_SLOTS, DEFAULT_SLOTS_1M, MAX_SLOTS, MAX_SYMBOLS, Shape};
-pub use status::{CLOSE_ALLOWANCE, Completeness, SeriesState, SeriesStatus};
+pub use status::{CLOSE_ALLOWANCE, Completeness, QUIET_AFTER, SeriesState, SeriesStatus};
 pub use text::{MAX_TEXT_BYTES, TextSlot};
 pub use worker::{WorkerBlock, WorkerKind, WorkerStatus};
 pub use writer::Writer;
@@ -63,8 +67,12 @@ const AT_LAYOUT: usize = 1;
 const AT_EPOCH: usize = 2;
 /// One more than the highest directory slot ever used: where a walk over the directory may stop.
 const AT_USED_SLOTS: usize = 3;
+/// How often a place was given to an interval.
+const AT_TENURES: usize = 4;
 const AT_SHAPE: usize = 8;
 const AT_CLOSES: usize = 32;
+/// A word an interval: where its rings are.
+const AT_SEATS: usize = 40;
 
 /// A view of the area; cheap to copy, valid as long as the words are.
 #[derive(Clone, Copy)]
@@ -95,12 +103,14 @@ impl<'a> Store<'a> {
     /// The area is too small.
     pub fn initialize(words: &'a [AtomicU64], shape: &Shape) -> Result<Store<'a>, LayoutError> {
         let store = Store::over(words, shape)?;
-        let first_series = store.layout.tickers + shape.max_symbols() as usize * ticker::WORDS;
-        for word in &words[..first_series] {
+        for word in &words[..store.layout.series[0]] {
             word.store(0, Ordering::Relaxed);
         }
         for (word, value) in words[AT_SHAPE..].iter().zip(shape.to_words()) {
             word.store(value, Ordering::Relaxed);
+        }
+        for (place, interval) in shape.places().filter_map(|(number, place)| Some((number, place.interval?))) {
+            store.give(place, interval);
         }
         words[AT_LAYOUT].store(LAYOUT_VERSION, Ordering::Relaxed);
         // Last, so that an area is either no store or a whole one.

@@ -85,7 +85,7 @@ impl<'a> Store<'a> {
     ) -> Result<Vec<Kline>, ReadError> {
         let ring = self.readable(series)?;
         let mut klines = Vec::with_capacity(limit.min(ring.capacity as usize));
-        ring.read(series.symbol.generation, || {
+        ring.read(series, || {
             klines.clear();
             klines.extend(ring.newest_first(limit, include_open, before)?.map(|(tag, slot)| ring.kline(tag, slot)));
             Ok(())
@@ -109,7 +109,7 @@ impl<'a> Store<'a> {
     pub fn closes(&self, series: Series, limit: usize) -> Result<Vec<f64>, ReadError> {
         let ring = self.readable(series)?;
         let mut closes = Vec::with_capacity(limit.min(ring.capacity as usize));
-        ring.read(series.symbol.generation, || {
+        ring.read(series, || {
             closes.clear();
             closes.extend(ring.newest_first(limit, false, None)?.map(|(_, slot)| close(slot)));
             Ok(())
@@ -124,9 +124,7 @@ impl<'a> Store<'a> {
     /// As for [`last`](Self::last).
     pub fn closed(&self, series: Series, from: i64, through: i64) -> Result<Vec<Kline>, ReadError> {
         let ring = self.readable(series)?;
-        ring.read(series.symbol.generation, || {
-            Ok(ring.closed(from, through)?.map(|(tag, slot)| ring.kline(tag, slot)).collect())
-        })
+        ring.read(series, || Ok(ring.closed(from, through)?.map(|(tag, slot)| ring.kline(tag, slot)).collect()))
     }
 
     /// The same as [`closed`](Self::closed), as columns, into memory that is kept between calls.
@@ -142,7 +140,7 @@ impl<'a> Store<'a> {
         columns.clear();
         let ring = self.readable(series)?;
         let mut slots = Vec::with_capacity(ring.capacity as usize);
-        let read = ring.read(series.symbol.generation, || {
+        let read = ring.read(series, || {
             columns.clear();
             slots.clear();
             slots.extend(ring.closed(*range.start(), *range.end())?);

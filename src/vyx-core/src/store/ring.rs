@@ -14,6 +14,8 @@ use crate::{Interval, Kline, Provenance};
 pub struct Series {
     pub(super) symbol: SymbolId,
     pub(super) interval: Interval,
+    /// Of the interval's place: an interval that left and came back has other series.
+    pub(super) tenure: u32,
 }
 
 impl Series {
@@ -24,6 +26,16 @@ impl Series {
     pub fn interval(self) -> Interval {
         self.interval
     }
+
+    /// What its ring must say about whose it is.
+    pub(super) fn owner(self) -> u64 {
+        owner(self.tenure, self.symbol.generation)
+    }
+}
+
+/// Whose a ring is: of which tenure of its place, and of which generation of its symbol's slot.
+pub(super) const fn owner(tenure: u32, generation: u32) -> u64 {
+    (tenure as u64) << 32 | generation as u64
 }
 
 /// Ordinals of stored klines lie within ±2³⁹: 17,000 years of seconds around 1970.
@@ -41,7 +53,7 @@ pub(super) const fn words(slots: u32) -> usize {
     if slots == 0 { 0 } else { (HEADER_WORDS + slots as usize * SLOT_WORDS).next_multiple_of(super::shape::LINE) }
 }
 
-/// The words of a header after sequence and generation.
+/// The words of a header after sequence and owner.
 #[derive(Clone, Copy)]
 #[repr(usize)]
 pub(super) enum Field {
@@ -61,6 +73,12 @@ pub(super) enum Field {
     Corrected,
     /// How often something changed that was settled: a correction, a kline that was confirmed absent.
     Rewritten,
+    /// The exchange's time of the newest stream event about the series; 0 before the first.
+    Heard,
+    /// Market time from which on its stream has been acknowledged without a break; 0 where it is not.
+    Subscribed,
+    /// Rows of the ledger that are open for the series.
+    OpenGaps,
 }
 
 /// What a slot holds.
@@ -121,7 +139,7 @@ impl Tag {
         matches!(self.content(), Content::Open | Content::Closed)
     }
 
-    fn provenance(self) -> Provenance {
+    pub fn provenance(self) -> Provenance {
         match self.0 >> 58 & 3 {
             2 => Provenance::History,
             3 => Provenance::Snapshot,
@@ -142,19 +160,19 @@ pub(super) struct Ring<'a> {
 impl<'a> Store<'a> {
     /// The series of a symbol at an interval; `None` where the interval is not tracked.
     pub fn series(&self, symbol: SymbolId, interval: Interval) -> Option<Series> {
-        (self.shape.slots(interval) != 0).then_some(Series { symbol, interval })
+        self.seat(interval).map(|seat| Series { symbol, interval, tenure: seat.tenure })
     }
 
-    /// `None` for a series of a store of another shape.
+    /// `None` for a series of a store of another shape, or of an interval that is not tracked any more.
     pub(super) fn ring_of(&self, series: Series) -> Option<Ring<'a>> {
+        let seat = self.seat(series.interval).filter(|seat| seat.tenure == series.tenure)?;
         let slot = series.symbol.slot;
-        let tracked = self.shape.slots(series.interval) != 0 && slot < self.shape.max_symbols();
-        tracked.then(|| self.ring_at(slot, series.interval))
+        (slot < self.shape.max_symbols()).then(|| self.ring_at(slot, seat.place, series.interval))
     }
 
-    pub(super) fn ring_at(&self, slot: u32, interval: Interval) -> Ring<'a> {
-        let capacity = self.shape.slots(interval);
-        let begin = self.layout.series[interval as usize] + slot as usize * words(capacity);
+    pub(super) fn ring_at(&self, slot: u32, place: usize, interval: Interval) -> Ring<'a> {
+        let capacity = self.shape.place(place).slots;
+        let begin = self.layout.series[place] + slot as usize * words(capacity);
         let (header, rest) = self.words[begin..begin + words(capacity)].split_at(HEADER_WORDS);
         let slots = &rest[..capacity as usize * SLOT_WORDS];
         Ring { header, slots, interval, capacity: i64::from(capacity) }
@@ -166,8 +184,8 @@ impl<'a> Ring<'a> {
         &self.header[0]
     }
 
-    pub fn generation(&self) -> u32 {
-        self.header[1].load(Ordering::Relaxed) as u32
+    pub fn owner(&self) -> u64 {
+        self.header[1].load(Ordering::Relaxed)
     }
 
     pub fn get(&self, field: Field) -> u64 {
@@ -234,8 +252,12 @@ impl<'a> Ring<'a> {
     }
 
     pub fn kline(&self, tag: Tag, slot: &[AtomicU64]) -> Kline {
-        let word = |i: usize| slot[i].load(Ordering::Relaxed);
-        let number = |i: usize| f64::from_bits(word(i));
+        self.kline_of(tag, &std::array::from_fn(|i| slot[i].load(Ordering::Relaxed)))
+    }
+
+    /// The kline that these words of a slot are.
+    pub fn kline_of(&self, tag: Tag, words: &[u64; SLOT_WORDS]) -> Kline {
+        let number = |i: usize| f64::from_bits(words[i]);
         Kline {
             open_time: self.interval.open_time(tag.ordinal()),
             open: number(0),
@@ -244,7 +266,7 @@ impl<'a> Ring<'a> {
             close: number(AT_CLOSE),
             volume: number(4),
             quote_volume: number(5),
-            trades: word(6),
+            trades: words[6],
             taker_buy_volume: number(7),
             taker_buy_quote_volume: number(8),
             closed: tag.content() == Content::Closed,
@@ -253,10 +275,10 @@ impl<'a> Ring<'a> {
         }
     }
 
-    /// Runs `copy` as [`seqlock::read`] does, for the symbol that had the slot in this generation.
-    pub fn read<T>(&self, generation: u32, mut copy: impl FnMut() -> Result<T, ReadError>) -> Result<T, ReadError> {
+    /// Runs `copy` as [`seqlock::read`] does, if the ring is still this series'.
+    pub fn read<T>(&self, series: Series, mut copy: impl FnMut() -> Result<T, ReadError>) -> Result<T, ReadError> {
         let copied = seqlock::read(self.sequence(), || {
-            if self.generation() != generation {
+            if self.owner() != series.owner() {
                 return Err(ReadError::Gone);
             }
             copy()
@@ -296,8 +318,8 @@ impl<'a> Ring<'a> {
         self.slot(ordinal)[AT_TAG].store(tag.0, Ordering::Relaxed);
     }
 
-    /// Empties the series and gives it to the symbol of this generation.
-    pub fn reset(&self, generation: u32) {
+    /// Empties the ring and gives it to another owner.
+    pub fn reset(&self, owner: u64) {
         self.write(None, || {
             for slot in self.slots.chunks_exact(SLOT_WORDS) {
                 slot[AT_TAG].store(Tag::EMPTY.0, Ordering::Relaxed);
@@ -308,8 +330,11 @@ impl<'a> Ring<'a> {
             for field in [Field::Repaired, Field::ConfirmedAbsent, Field::Corrected, Field::Rewritten] {
                 self.set(field, 0);
             }
+            for field in [Field::Heard, Field::Subscribed, Field::OpenGaps] {
+                self.set(field, 0);
+            }
             self.set_complete(None);
-            self.header[1].store(u64::from(generation), Ordering::Relaxed);
+            self.header[1].store(owner, Ordering::Relaxed);
         });
     }
 }

@@ -1,7 +1,7 @@
 //! How much the store holds, and where in the area each part lies.
 
 use super::health::{Counter, Gauge};
-use super::{directory, ring, ticker, worker};
+use super::{directory, gaps, ring, ticker, worker};
 use crate::Interval;
 
 /// Ring slots of a `1m` series unless set otherwise: a day's session and six blocks of history fit.
@@ -19,15 +19,30 @@ const INTERVALS: usize = Interval::ALL.len();
 
 /// The capacities of a store, chosen when the server starts.
 ///
+/// Memory for klines is laid out in *places*: rings of one size for every symbol. An interval has a place while it is
+/// tracked; which one has which may change while the server runs ([`set_intervals`](super::Writer::set_intervals)).
+///
 /// A kline takes 10 words of 8 bytes, a series a header of 128 bytes besides. So 500 symbols at `1m` and
 /// five other intervals with the default slots take 500 × (2,048 + 5 × 1,536) × 80 bytes = 389 MB of
 /// klines, 500 × 6 × 128 bytes = 0.4 MB of headers, and 500 × (256 + 64 + about 16) bytes = 0.2 MB for
-/// directory, tickers and index. 500 symbols × 4 intervals × 500 slots × 80 bytes = 80 MB.
+/// directory, tickers and index. 500 symbols × 4 intervals × 500 slots × 80 bytes = 80 MB. The ledger of gaps has
+/// two rows a series and up to 1,024 more, 128 bytes each: 0.9 MB at 500 × 6.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shape {
     max_symbols: u32,
-    /// Ring slots by the interval's number; 0: not tracked.
-    slots: [u32; INTERVALS],
+    places: [Place; PLACES],
+}
+
+/// Most places: one for every interval there is.
+pub(crate) const PLACES: usize = INTERVALS;
+
+/// Memory for the rings of one interval.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// Ring slots of each series; 0: there is no such place.
+    pub slots: u32,
+    /// Which interval has it to begin with.
+    pub interval: Option<Interval>,
 }
 
 /// Why a store of this shape cannot be made.
@@ -54,21 +69,32 @@ impl Shape {
         if max_symbols == 0 || max_symbols > MAX_SYMBOLS {
             return Err(BadShape::Symbols(max_symbols));
         }
-        let mut slots = [0; INTERVALS];
-        for &(interval, count) in intervals {
-            if count == 0 || count > MAX_SLOTS {
-                return Err(BadShape::Slots(interval, count));
+        let mut shape = Shape { max_symbols, places: Default::default() };
+        for (i, &(interval, slots)) in intervals.iter().enumerate() {
+            if slots == 0 || slots > MAX_SLOTS {
+                return Err(BadShape::Slots(interval, slots));
             }
-            if slots[interval as usize] != 0 {
+            if intervals[..i].iter().any(|(other, _)| *other == interval) {
                 return Err(BadShape::Twice(interval));
             }
-            slots[interval as usize] = count;
+            shape.places[i] = Place { slots, interval: Some(interval) };
         }
         if intervals.is_empty() {
             return Err(BadShape::NoInterval);
         }
-        let shape = Shape { max_symbols, slots };
         Layout::of(&shape).map(|_| shape).ok_or(BadShape::TooLarge)
+    }
+
+    /// The same with room for more intervals, `slots` a series, until there are `places` in all. More than there are
+    /// intervals are never needed.
+    ///
+    /// # Errors
+    /// The store would be too large.
+    pub fn with_places(mut self, places: usize, slots: u32) -> Result<Shape, BadShape> {
+        for place in self.places[..places.min(PLACES)].iter_mut().filter(|place| place.slots == 0) {
+            place.slots = slots.min(MAX_SLOTS);
+        }
+        Layout::of(&self).map(|_| self).ok_or(BadShape::TooLarge)
     }
 
     /// The slots an interval has unless set otherwise.
@@ -85,37 +111,58 @@ impl Shape {
         self.max_symbols
     }
 
-    /// The tracked intervals, shortest first.
-    pub fn intervals(&self) -> impl Iterator<Item = Interval> + use<> {
-        let slots = self.slots;
-        Interval::ALL.into_iter().filter(move |i| slots[*i as usize] != 0)
+    /// The places there are, with their numbers.
+    pub(crate) fn places(&self) -> impl Iterator<Item = (usize, Place)> + use<> {
+        self.places.into_iter().enumerate().filter(|(_, place)| place.slots != 0)
     }
 
-    /// The ring slots of a series at `interval`, 0 where it is not tracked.
-    pub fn slots(&self, interval: Interval) -> u32 {
-        self.slots[interval as usize]
+    pub(crate) fn place(&self, number: usize) -> Place {
+        self.places[number]
     }
 
-    pub(crate) fn to_words(self) -> [u64; 1 + INTERVALS] {
-        std::array::from_fn(|i| u64::from(if i == 0 { self.max_symbols } else { self.slots[i - 1] }))
+    /// How many rows the ledger of gaps has.
+    pub fn gap_rows(&self) -> usize {
+        gap_rows(self.max_symbols as usize * self.places().count())
+    }
+
+    pub(crate) fn to_words(self) -> [u64; SHAPE_WORDS] {
+        let place = |place: Place| u64::from(place.slots) | place.interval.map_or(0, |i| (i as u64 + 1) << 32);
+        std::array::from_fn(|i| if i == 0 { u64::from(self.max_symbols) } else { place(self.places[i - 1]) })
     }
 
     /// Reads what [`to_words`](Self::to_words) wrote; `None` for numbers that no shape has.
-    pub(crate) fn from_words(words: &[u64; 1 + INTERVALS]) -> Option<Shape> {
-        let narrow = |word: u64| u32::try_from(word).ok();
-        let mut intervals = Vec::new();
-        for (interval, &word) in Interval::ALL.into_iter().zip(&words[1..]) {
-            match narrow(word)? {
-                0 => {}
-                slots => intervals.push((interval, slots)),
-            }
+    pub(crate) fn from_words(words: &[u64; SHAPE_WORDS]) -> Option<Shape> {
+        let mut shape = Shape { max_symbols: u32::try_from(words[0]).ok()?, places: Default::default() };
+        for (place, word) in shape.places.iter_mut().zip(&words[1..]) {
+            let interval = match word >> 32 {
+                0 => None,
+                number => Some(Interval::from_index(u8::try_from(number - 1).ok()?)?),
+            };
+            *place = Place { slots: *word as u32, interval };
         }
-        Shape::new(narrow(words[0])?, &intervals).ok()
+        let sound = (1..=MAX_SYMBOLS).contains(&shape.max_symbols) && shape.places.iter().all(|p| p.slots <= MAX_SLOTS);
+        (sound && Layout::of(&shape).is_some()).then_some(shape)
     }
 }
 
-/// Words of the area's head: magic, layout, epoch, used slots, shape, closes.
-pub(crate) const HEAD_WORDS: usize = 40;
+/// Every series can have an open gap and one that was mended; the rest is for what happens in bad hours.
+#[cfg(not(loom))]
+const fn gap_rows(series: usize) -> usize {
+    let more = if series < 16 { series * 64 } else { 1_024 };
+    series * 2 + more
+}
+
+/// Every word costs a model time.
+#[cfg(loom)]
+const fn gap_rows(series: usize) -> usize {
+    series
+}
+
+/// Words of a shape in the head: the number of symbols and the places.
+pub(crate) const SHAPE_WORDS: usize = 1 + PLACES;
+
+/// Words of the area's head: magic, layout, epoch, used slots, shape, closes, intervals.
+pub(crate) const HEAD_WORDS: usize = 56;
 
 /// Where each part begins, in words from the beginning of the area.
 #[derive(Clone, Copy, Debug)]
@@ -128,8 +175,9 @@ pub(crate) struct Layout {
     pub index_len: usize,
     pub directory: usize,
     pub tickers: usize,
-    /// The series of each interval, all symbols of one interval side by side.
-    pub series: [usize; INTERVALS],
+    pub gaps: usize,
+    /// The series of each place, all symbols of one interval side by side.
+    pub series: [usize; PLACES],
     pub words: usize,
 }
 
@@ -152,11 +200,12 @@ impl Layout {
         let index = take(LINE + index_len)?;
         let directory = take(symbols * directory::WORDS)?;
         let tickers = take(symbols * ticker::WORDS)?;
-        let mut series = [0; INTERVALS];
-        for (begin, &slots) in series.iter_mut().zip(&shape.slots) {
-            *begin = take(symbols.checked_mul(ring::words(slots))?)?;
+        let gaps = take(shape.gap_rows() * gaps::WORDS)?;
+        let mut series = [0; PLACES];
+        for (begin, place) in series.iter_mut().zip(&shape.places) {
+            *begin = take(symbols.checked_mul(ring::words(place.slots))?)?;
         }
-        Some(Layout { counters, gauges, workers, index, index_len, directory, tickers, series, words: end })
+        Some(Layout { counters, gauges, workers, index, index_len, directory, tickers, gaps, series, words: end })
     }
 }
 
@@ -172,10 +221,10 @@ mod tests {
     fn the_arithmetic_of_the_doc_comment_holds() {
         use Interval::*;
         let six: Vec<_> = [M1, M5, M15, H1, H4, D1].map(|i| (i, Shape::default_slots(i))).into();
-        // 389.12 of klines, 0.38 of headers, 0.18 for directory, tickers and index.
-        assert_eq!(megabytes(500, &six).round(), 390.0);
+        // 389.12 of klines, 0.38 of headers, 0.18 for directory, tickers and index, 0.9 for the ledger.
+        assert_eq!(megabytes(500, &six).round(), 391.0);
         let four: Vec<_> = six[..4].iter().map(|(i, _)| (*i, 500)).collect();
-        assert_eq!(megabytes(500, &four).floor(), 80.0);
+        assert_eq!(megabytes(500, &four).floor(), 81.0);
     }
 
     #[test]
@@ -191,14 +240,14 @@ mod tests {
 
     #[test]
     fn parts_begin_on_cache_lines_and_do_not_overlap() {
-        let shape = Shape::new(3, &[(Interval::H1, 5), (Interval::M1, 7)]).unwrap();
-        assert_eq!(shape.intervals().collect::<Vec<_>>(), [Interval::M1, Interval::H1]);
+        let shape = Shape::new(3, &[(Interval::H1, 5), (Interval::M1, 7)]).unwrap().with_places(3, 6).unwrap();
+        assert_eq!(shape.places().map(|(_, place)| place.slots).collect::<Vec<_>>(), [5, 7, 6]);
         let l = Layout::of(&shape).unwrap();
-        let hours = l.series[Interval::H1 as usize];
-        let begins = [0, l.counters, l.gauges, l.workers, l.index, l.directory, l.tickers, l.series[1], hours, l.words];
+        let begins = [0, l.counters, l.gauges, l.workers, l.index, l.directory, l.tickers, l.gaps, l.series[0]];
+        let begins: Vec<usize> = begins.into_iter().chain([l.series[1], l.series[2], l.words]).collect();
         assert!(begins.is_sorted_by(|a, b| a < b), "{begins:?}");
         assert!(begins.iter().all(|begin| begin % LINE == 0), "{begins:?}");
-        assert_eq!(l.words, hours + 3 * ring::words(5));
+        assert_eq!(l.words, l.series[2] + 3 * ring::words(6));
         assert_eq!(Shape::from_words(&shape.to_words()), Some(shape));
     }
 }

@@ -9,6 +9,10 @@ use std::ops::RangeInclusive;
 /// [`Store::status`]. The exchange closes klines within 0.2 s; seconds under load.
 pub const CLOSE_ALLOWANCE: Millis = Millis(10_000);
 
+/// Silence of a connected stream, in market time, after which its series counts as quiet. A busy pair speaks every 2 s, and
+/// every 1m stream once a minute.
+pub const QUIET_AFTER: Millis = Millis(150_000);
+
 /// How a series is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SeriesState {
@@ -16,9 +20,11 @@ pub enum SeriesState {
     Empty,
     /// Older klines are still missing.
     Backfilling,
-    /// Everything is there.
+    /// Everything is there, and the stream goes on.
     Live,
-    /// The newest closed klines are missing.
+    /// Everything is there; the stream is connected and has had nothing to say for [`QUIET_AFTER`].
+    Quiet,
+    /// Its stream is not connected, or the newest closed klines are missing.
     Stale,
     /// The exchange does not trade the symbol at present.
     Halted,
@@ -30,6 +36,7 @@ impl SeriesState {
             SeriesState::Empty => "empty",
             SeriesState::Backfilling => "backfilling",
             SeriesState::Live => "live",
+            SeriesState::Quiet => "quiet",
             SeriesState::Stale => "stale",
             SeriesState::Halted => "halted",
         }
@@ -60,6 +67,8 @@ pub struct SeriesStatus {
     pub corrected: u64,
     /// The exchange's time of the newest event about the symbol.
     pub last_event_time: Option<Millis>,
+    /// The exchange's time of the newest stream event about the series.
+    pub heard: Option<Millis>,
 }
 
 /// How far the closed klines of a series are complete: all of a status that evaluation asks for, without a walk.
@@ -82,7 +91,7 @@ impl<'a> Store<'a> {
     /// [`ReadError::Busy`] and [`ReadError::Gone`].
     pub fn completeness(&self, series: Series) -> Result<Option<Completeness>, ReadError> {
         let ring = self.readable(series)?;
-        ring.read(series.symbol.generation, || {
+        ring.read(series, || {
             let known = ring.complete().zip(ring.ordinal(Field::Head));
             Ok(known.map(|((from, through), head)| Completeness {
                 from,
@@ -101,8 +110,9 @@ impl<'a> Store<'a> {
     pub fn status(&self, series: Series) -> Result<SeriesStatus, ReadError> {
         let ring = self.readable(series)?;
         let symbol = self.symbol(series.symbol).ok_or(ReadError::Gone)?;
-        let due = self.market_time() - CLOSE_ALLOWANCE;
-        ring.read(series.symbol.generation, || {
+        let market_time = self.market_time();
+        let due = market_time - CLOSE_ALLOWANCE;
+        ring.read(series, || {
             let gaps = ring.gaps(due, ring.depth());
             let head = ring.ordinal(Field::Head);
             let (mut held, mut first, mut last, mut last_closed) = (0, None, None, None);
@@ -121,12 +131,16 @@ impl<'a> Store<'a> {
                 SeriesState::Halted
             } else if head.is_none() {
                 SeriesState::Empty
-            } else if complete.is_some_and(|(_, through)| through < series.interval.last_closed(due)) {
+            } else if complete.is_some_and(|(_, through)| {
+                ring.get(Field::Subscribed) == 0 || through < series.interval.last_closed(due)
+            }) {
                 SeriesState::Stale
-            } else if gaps.is_empty() {
-                SeriesState::Live
-            } else {
+            } else if !gaps.is_empty() {
                 SeriesState::Backfilling
+            } else if market_time.0 - (ring.get(Field::Heard).max(ring.get(Field::Subscribed)) as i64) > QUIET_AFTER.0 {
+                SeriesState::Quiet
+            } else {
+                SeriesState::Live
             };
             Ok(SeriesStatus {
                 state,
@@ -142,6 +156,7 @@ impl<'a> Store<'a> {
                 confirmed_absent: ring.get(Field::ConfirmedAbsent),
                 corrected: ring.get(Field::Corrected),
                 last_event_time: symbol.last_event_time,
+                heard: Some(Millis(ring.get(Field::Heard) as i64)).filter(|at| at.0 > 0),
             })
         })
     }
@@ -153,7 +168,7 @@ impl<'a> Store<'a> {
     /// As [`ReadError`] says, but a series that was never filled is one gap.
     pub fn gaps(&self, series: Series, at: Millis, depth: u32) -> Result<Vec<RangeInclusive<i64>>, ReadError> {
         let ring = self.readable(series)?;
-        ring.read(series.symbol.generation, || Ok(ring.gaps(at, i64::from(depth))))
+        ring.read(series, || Ok(ring.gaps(at, i64::from(depth))))
     }
 
     /// The next ordinals to ask history for: the newest of the [`gaps`](Self::gaps), since new klines matter
@@ -172,7 +187,7 @@ impl<'a> Store<'a> {
     /// As [`ReadError`] says.
     pub fn is_settled(&self, series: Series, from: i64, through: i64) -> Result<bool, ReadError> {
         let ring = self.readable(series)?;
-        ring.read(series.symbol.generation, || {
+        ring.read(series, || {
             let from = from.max(ring.ordinal(Field::FirstEver).unwrap_or(from));
             Ok(through < from || ring.is_complete(from, through) || ring.are_settled(from, through))
         })
@@ -180,7 +195,7 @@ impl<'a> Store<'a> {
 
     /// The most closed klines a series can be asked to have complete: one slot is the open kline's.
     pub fn depth(&self, series: Series) -> u32 {
-        self.shape.slots(series.interval).saturating_sub(1).max(1)
+        self.slots(series.interval).saturating_sub(1).max(1)
     }
 }
 
@@ -189,18 +204,23 @@ impl Ring<'_> {
         (self.capacity - 1).max(1)
     }
 
-    fn gaps(&self, at: Millis, depth: i64) -> Vec<RangeInclusive<i64>> {
-        let mut gaps = Vec::new();
-        if at.0 <= 0 {
-            return gaps; // before the first word from the exchange nothing can be missing
-        }
-        let last = self.interval.last_closed(at);
+    /// The lowest ordinal that should be held when `last` is the newest closed one.
+    pub(super) fn lowest_wanted(&self, last: i64, depth: i64) -> i64 {
         let bounds = [
             Some(last.saturating_sub(depth.min(self.depth()) - 1)),
             self.ordinal(Field::Head).map(|head| self.oldest(head)),
             self.ordinal(Field::FirstEver),
         ];
-        let mut next = bounds.into_iter().flatten().max().unwrap_or(last);
+        bounds.into_iter().flatten().max().unwrap_or(last)
+    }
+
+    pub(super) fn gaps(&self, at: Millis, depth: i64) -> Vec<RangeInclusive<i64>> {
+        let mut gaps = Vec::new();
+        if at.0 <= 0 {
+            return gaps; // before the first word from the exchange nothing can be missing
+        }
+        let last = self.interval.last_closed(at);
+        let mut next = self.lowest_wanted(last, depth);
         if self.is_complete(next, last) {
             return gaps; // the usual case, without a walk
         }

@@ -73,6 +73,7 @@ impl Writer<'_> {
             words[7].store(ticker.event_time.0 as u64, Ordering::Relaxed);
         });
         store.add(Counter::Tickers, 1);
+        self.note_ticker(id);
         true
     }
 }

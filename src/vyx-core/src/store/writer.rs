@@ -1,17 +1,21 @@
 //! The one process that writes: what comes from the exchange goes through here.
 
-use super::ring::{Content, Field, Ring, Series, Tag};
+use super::changes::Changes;
+use super::gaps::Ledger;
+use super::ring::{Content, Field, Ring, Series, Tag, owner};
 use super::{AT_CLOSES, AT_EPOCH, Counter, DirectoryFull, Store, SymbolId, seqlock};
 use crate::kline::{Merge, merge};
 use crate::sync::Ordering;
-use crate::{Kline, Millis, Provenance, SymbolInfo, SymbolStatus};
-use std::cell::Cell;
+use crate::{GapResolution, Kline, Millis, Provenance, SymbolInfo, SymbolStatus};
+use std::cell::{Cell, RefCell};
 use std::marker::PhantomData;
 
 /// The right to write to a store. There must be one writer at a time in all processes: two would damage each
 /// other's klines, though never memory. Not `Sync`, so within a process one thread writes at a time.
 pub struct Writer<'a> {
     store: Store<'a>,
+    pub(super) ledger: RefCell<Ledger>,
+    pub(super) changes: RefCell<Changes>,
     one_thread: PhantomData<Cell<()>>,
 }
 
@@ -20,19 +24,23 @@ impl<'a> Writer<'a> {
     pub fn attach(store: Store<'a>) -> Writer<'a> {
         for slot in 0..store.used_slots() {
             let generation = store.generation(slot);
-            for interval in store.shape.intervals() {
-                let ring = store.ring_at(slot, interval);
-                if ring.generation() != generation {
-                    ring.reset(generation); // it died between the directory and the series
+            for (interval, seat) in store.intervals().filter_map(|i| Some((i, store.seat(i)?))) {
+                let ring = store.ring_at(slot, seat.place, interval);
+                if ring.owner() != owner(seat.tenure, generation) {
+                    ring.reset(owner(seat.tenure, generation)); // it died between the directory and the series
                 } else if seqlock::is_odd(ring.sequence()) {
                     store.add(Counter::DamagedSlots, ring.repair());
                 }
+                // Whoever was connected is not any more.
+                ring.set(Field::Subscribed, 0);
             }
             store.repair_ticker(slot);
         }
         store.rebuild_index();
         store.words[AT_EPOCH].fetch_add(1, Ordering::AcqRel);
-        Writer { store, one_thread: PhantomData }
+        let writer = Writer { store, ledger: RefCell::default(), changes: RefCell::default(), one_thread: PhantomData };
+        writer.read_ledger();
+        writer
     }
 
     pub fn store(&self) -> Store<'a> {
@@ -49,6 +57,7 @@ impl<'a> Writer<'a> {
             let known = self.store.symbol(id);
             if known.is_some_and(|known| (known.info.base, known.info.quote) == (info.base, info.quote)) {
                 self.store.describe(id, info);
+                self.note_symbol(id);
                 return Ok(id);
             }
             self.remove_symbol(id);
@@ -58,7 +67,9 @@ impl<'a> Writer<'a> {
             return Err(DirectoryFull(self.store.shape.max_symbols()));
         };
         self.reset_slot(slot, self.store.generation(slot).wrapping_add(1));
-        Ok(self.store.publish(slot, info, since))
+        let id = self.store.publish(slot, info, since);
+        self.note_symbol(id);
+        Ok(id)
     }
 
     /// Stores what the exchange says about trading in a symbol; false if the symbol is gone.
@@ -66,24 +77,31 @@ impl<'a> Writer<'a> {
         let there = self.store.is_current(id);
         if there {
             self.store.store_status(id, status);
+            self.note_symbol(id);
         }
         there
     }
 
     /// Frees a symbol's slot; its series are gone for every reader. False if it was gone already.
     pub fn remove_symbol(&self, id: SymbolId) -> bool {
+        for series in self.store.intervals().filter_map(|interval| self.store.series(id, interval)) {
+            self.end_gaps(series, GapResolution::Untracked);
+        }
+        let name = self.store.symbol(id).map(|entry| entry.info.symbol);
         let there = self.store.unpublish(id);
         if there {
             self.reset_slot(id.slot, self.store.generation(id.slot));
+            name.into_iter().for_each(|name| self.note_removed_symbol(name));
         }
         there
     }
 
     fn reset_slot(&self, slot: u32, generation: u32) {
-        for interval in self.store.shape.intervals() {
-            self.store.ring_at(slot, interval).reset(generation);
+        for (interval, seat) in self.store.intervals().filter_map(|i| Some((i, self.store.seat(i)?))) {
+            self.store.ring_at(slot, seat.place, interval).reset(owner(seat.tenure, generation));
         }
         self.store.clear_ticker(slot);
+        self.forget_symbol_changes(slot);
     }
 
     /// Notes the exchange's time of an event about a symbol, and moves market time.
@@ -92,6 +110,23 @@ impl<'a> Writer<'a> {
             self.store.raise_last_event(id, at);
         }
         self.store.raise_market_time(at);
+    }
+
+    /// Notes that the stream of a series said something, at this time of the exchange.
+    pub fn note_heard(&self, series: Series, at: Millis) {
+        if let Some(ring) = self.writable(series).filter(|_| at.0 > 0) {
+            ring.set(Field::Heard, ring.get(Field::Heard).max(at.0 as u64));
+        }
+    }
+
+    /// Notes that the stream of a series is connected, or is not any more.
+    pub fn set_subscribed(&self, series: Series, subscribed: bool) {
+        let Some(ring) = self.writable(series) else { return };
+        match (subscribed, ring.get(Field::Subscribed)) {
+            (true, 0) => ring.set(Field::Subscribed, self.store.market_time().0.max(1) as u64),
+            (true, _) => {}
+            (false, _) => ring.set(Field::Subscribed, 0),
+        }
     }
 
     /// Offers a kline to its series. Whatever becomes of it is counted.
@@ -127,13 +162,16 @@ impl<'a> Writer<'a> {
         }
         let held = before.is_kline().then(|| ring.kline_at(before));
         let outcome = merge(held.as_ref(), kline);
+        if outcome == Merge::Corrected && held.as_ref().is_some_and(|held| kline.is_historys_word_against(held)) {
+            self.store.add(Counter::Disagreements, 1);
+        }
         if outcome.accepted() {
-            self.write_kline(ring, ordinal, before, kline, outcome);
+            self.write_kline(series, ring, ordinal, before, kline, outcome);
         }
         outcome
     }
 
-    fn write_kline(&self, ring: Ring<'a>, ordinal: i64, before: Tag, kline: &Kline, outcome: Merge) {
+    fn write_kline(&self, series: Series, ring: Ring<'a>, ordinal: i64, before: Tag, kline: &Kline, outcome: Merge) {
         let corrected = outcome == Merge::Corrected;
         let closes = kline.closed && !corrected;
         let revision = if corrected { before.revision().saturating_add(1) } else { kline.revision };
@@ -160,7 +198,15 @@ impl<'a> Writer<'a> {
         });
         self.store.add(Counter::Corrected, u64::from(corrected));
         self.store.add(Counter::Repaired, u64::from(repaired));
+        if kline.closed {
+            self.note_change(series, ordinal, ordinal);
+        }
         if closes {
+            if before.content() == Content::Absent {
+                self.take_back(series, ring, ordinal);
+            } else if ring.get(Field::OpenGaps) != 0 {
+                self.resolve(series, ring, ordinal, ordinal, GapResolution::Repaired);
+            }
             self.store.add(Counter::Closes, 1);
             self.announce_close();
         }
@@ -168,7 +214,7 @@ impl<'a> Writer<'a> {
 
     /// The ring of a series, if its symbol is still there.
     pub(super) fn writable(&self, series: Series) -> Option<Ring<'a>> {
-        self.store.ring_of(series).filter(|ring| ring.generation() == series.symbol.generation)
+        self.store.ring_of(series).filter(|ring| ring.owner() == series.owner())
     }
 
     /// Tells whoever waits that something was settled.

@@ -7,6 +7,7 @@
 
 use super::ring::{Content, Field, Ring, Series, Tag};
 use super::{Counter, Writer};
+use crate::GapResolution;
 
 impl Writer<'_> {
     /// Says that history has answered definitively for `from..=through`: what is not held closed does not
@@ -34,6 +35,13 @@ impl Writer<'_> {
             ring.settle(from, through);
             absent
         });
+        if absent > 0 {
+            self.note_change(series, from, through);
+        }
+        if ring.get(Field::OpenGaps) != 0 {
+            // Of what is still open here, nothing has come.
+            self.resolve(series, ring, from, through, GapResolution::ConfirmedAbsent);
+        }
         self.store().add(Counter::ConfirmedAbsent, absent);
         // A confirmation can be what an evaluation waited for.
         self.announce_close();
@@ -44,6 +52,10 @@ impl Writer<'_> {
     pub fn set_first_ever(&self, series: Series, ordinal: i64) {
         let Some(ring) = self.writable(series) else { return };
         ring.write(None, || ring.set_ordinal(Field::FirstEver, Some(ordinal)));
+        self.note_change(series, ordinal, ordinal);
+        if ring.get(Field::OpenGaps) != 0 {
+            self.resolve(series, ring, i64::MIN, ordinal - 1, GapResolution::ConfirmedAbsent);
+        }
     }
 }
 
@@ -157,12 +169,23 @@ mod tests {
         assert_eq!(store.missing(series, Interval::M1.close_time(99), store.depth(series)), Ok(Some(93..=99)));
         put(&writer, series, (93..=98).map(history));
         writer.put_kline(series, &kline(99, 1, true));
+        assert_eq!(status(&writer, series).state, SeriesState::Stale, "nobody is connected");
+        writer.set_subscribed(series, true);
         let live = status(&writer, series);
         assert_eq!((live.state, live.held, live.gaps, live.repaired), (SeriesState::Live, 8, 0, 0));
         assert_eq!((live.complete_from, live.complete_through), (Some(93), Some(99)));
         assert_eq!(live.last_closed, Some(Interval::M1.open_time(99)));
         market(store, 101);
         assert_eq!((status(&writer, series).state, status(&writer, series).gaps), (SeriesState::Stale, 1));
+        (100..=101).for_each(|ordinal| assert!(writer.put_kline(series, &kline(ordinal, 1, true)).accepted()));
+        assert_eq!(status(&writer, series).state, SeriesState::Live);
+        market(store, 104);
+        (102..=104).for_each(|ordinal| assert!(writer.put_kline(series, &kline(ordinal, 1, true)).accepted()));
+        assert_eq!(status(&writer, series).state, SeriesState::Quiet, "whole, and the stream says nothing");
+        writer.note_heard(series, Interval::M1.close_time(104));
+        assert_eq!(status(&writer, series).state, SeriesState::Live);
+        writer.set_subscribed(series, false);
+        assert_eq!(status(&writer, series).state, SeriesState::Stale);
         writer.set_status(series.symbol(), SymbolStatus::Halt);
         assert_eq!(status(&writer, series).state, SeriesState::Halted);
     }
