@@ -50,7 +50,7 @@ pub async fn keep(feed: &Feed<'_>) -> Infallible {
                 feed.outlet.log(Topic::Directory, level, || {
                     format!("cannot read the list of symbols from {}: {error}", now.rest_url)
                 });
-                backoff.next(fastrand::f64())
+                backoff.next(feed.random())
             }
         };
         tokio::select! {

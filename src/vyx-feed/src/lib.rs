@@ -12,11 +12,13 @@
 //! clock. So a simulator may run the market at any speed.
 //!
 //! Rooms without I/O: [`wire`] (bytes to words), `plan` (streams to connections), `subscriptions` (control messages),
-//! `backoff`, `pace` (what may be sent when), `clock` (market time), `suspects` (missed closes).
+//! `backoff`, `pace` (what may be sent when), `clock` (market time), `calendar` (when klines are overdue), `tails` (what
+//! each stream has said, and why klines are missing).
 #![forbid(unsafe_code)]
 
 mod backfill;
 mod backoff;
+mod calendar;
 mod clock;
 mod directory;
 mod outlet;
@@ -29,28 +31,30 @@ mod settings;
 mod sink;
 mod streams;
 mod subscriptions;
-mod suspects;
+mod tails;
 mod tls;
 mod url;
 pub mod wire;
 
 pub use settings::{BadSettings, MIN_WEIGHT_BUDGET, Settings};
-pub use sink::{Disconnect, Event, Level, Sink};
+pub use sink::{Disconnect, Event, Level, Missing, Sink};
 pub use url::{BadUrl, RestUrl, StreamUrl};
 
+use calendar::Calendar;
 use clock::{MarketClock, Step};
 use directory::Universe;
 use outlet::{Outlet, Topic};
 use pace::ConnectBudget;
 use rest::Rest;
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::rc::Rc;
 use std::sync::Arc;
-use suspects::{SETTLING, Suspects};
+use tails::{Series, Tails};
 use tokio::sync::{Notify, watch};
-use vyx_core::Millis;
+use tokio::time::Instant;
+use vyx_core::{GapReason, Interval, Kline, Millis, Symbol};
 
 /// Follows the market until it is dropped, which closes every connection and leaves nothing behind.
 ///
@@ -98,27 +102,18 @@ struct Feed<'s> {
     clock: MarketClock,
     /// Who is followed; empty until the exchange was heard.
     universe: watch::Sender<Rc<Universe>>,
-    suspects: RefCell<Suspects>,
-    /// One of the suspects can be asked about.
-    suspected: Notify,
-    /// Something may be missing anywhere.
-    look_everywhere: Notify,
-    reconnection: Cell<Reconnection>,
+    /// Frames taken so far: each is one witness of the time.
+    frames: Cell<u64>,
+    tails: RefCell<Tails>,
+    /// Of some series it is settled what they miss.
+    due: Notify,
+    calendar: RefCell<Calendar>,
+    /// Klines of some interval have to be there.
+    overdue: Notify,
     /// The tickers, and market time, are to be read by REST.
     seed_wanted: Notify,
+    random: RefCell<fastrand::Rng>,
     links: RefCell<Links>,
-}
-
-/// Whether streams are whole anew, and what closed before that is still to be looked for. That has to wait for the first
-/// event: until then market time is that of before the outage, by which nothing is missing.
-#[derive(Clone, Copy, Default)]
-enum Reconnection {
-    #[default]
-    LookedAfter,
-    /// The streams are there, and nothing was heard on them yet.
-    Silent,
-    /// At this market time all that closed before the first event is settled.
-    Due(Millis),
 }
 
 /// The open connections, for the gauges.
@@ -126,7 +121,7 @@ enum Reconnection {
 struct Links {
     last_id: u64,
     /// Acknowledged streams of each open connection.
-    open: HashMap<u64, usize>,
+    open: BTreeMap<u64, usize>,
     wanted: usize,
 }
 
@@ -141,27 +136,34 @@ impl<'s> Feed<'s> {
             connects: RefCell::default(),
             clock: MarketClock::default(),
             universe: watch::channel(Rc::default()).0,
-            suspects: RefCell::default(),
-            suspected: Notify::new(),
-            look_everywhere: Notify::new(),
-            reconnection: Cell::default(),
+            frames: Cell::new(0),
+            tails: RefCell::default(),
+            due: Notify::new(),
+            calendar: RefCell::default(),
+            overdue: Notify::new(),
             seed_wanted: Notify::new(),
+            random: RefCell::default(),
             links: RefCell::default(),
         }
     }
 
     /// Takes the exchange's own clock.
     fn server_time(&self, at: Millis) {
-        if self.clock.server(at) == Step::Advanced {
-            self.advanced(at);
+        if let Step::Advanced(now) = self.clock.server(at) {
+            self.advanced(now);
         }
     }
 
-    /// Takes the time of an event; `false` when it cannot be believed and the event should be dropped.
+    /// Begins with the next frame.
+    fn next_frame(&self) {
+        self.frames.set(self.frames.get() + 1);
+    }
+
+    /// Takes the time of an event of the current frame; `false` when it cannot be believed and the event should be dropped.
     fn event_time(&self, at: Millis) -> bool {
-        match self.clock.event(at) {
-            Step::Advanced => self.advanced(at),
-            Step::NotNewer => {}
+        match self.clock.event(at, self.frames.get()) {
+            Step::Advanced(now) => self.advanced(now),
+            Step::NotNewer | Step::Claimed => {}
             Step::Unbelievable => {
                 self.seed_wanted.notify_one();
                 return false;
@@ -172,22 +174,62 @@ impl<'s> Feed<'s> {
 
     fn advanced(&self, at: Millis) {
         self.outlet.sink.market_time(at);
-        match self.reconnection.get() {
-            Reconnection::Silent => self.reconnection.set(Reconnection::Due(at + SETTLING)),
-            Reconnection::Due(due) if due <= at => {
-                self.reconnection.set(Reconnection::LookedAfter);
-                self.look_everywhere.notify_one();
-            }
-            Reconnection::Due(_) | Reconnection::LookedAfter => {}
+        self.tails.borrow_mut().advanced(at);
+        if self.tails.borrow().are_due(at) {
+            self.due.notify_one();
         }
-        if self.suspects.borrow().are_due(at) {
-            self.suspected.notify_one();
+        if self.calendar.borrow().is_due(at) {
+            self.overdue.notify_one();
         }
     }
 
-    /// A connection has all its streams: what closed while nobody listened is to be found.
-    fn settled(&self) {
-        self.reconnection.set(Reconnection::Silent);
+    /// Hands on a kline of the stream. Where it shows that a close was missed, the gap is noted before anything else.
+    fn kline(&self, symbol: &Symbol, interval: Interval, event_time: Millis, kline: &Kline) {
+        let series = (*symbol, interval);
+        let missed = self.tails.borrow_mut().saw(series, kline, Instant::now());
+        if let Some(missed) = missed {
+            let reason = self.tails.borrow().reason(&series, GapReason::MissedClose);
+            self.outlet.sink.missing(symbol, interval, missed, reason);
+        }
+        self.outlet.sink.kline(symbol, interval, event_time, kline);
+    }
+
+    /// What is missing of a series, as far as history could know it. What was not noticed before is noted by the owner,
+    /// with `otherwise` as the reason where nothing is known of an interruption.
+    fn missing(&self, series: Series, otherwise: GapReason) -> Option<Missing> {
+        let market = self.clock.now()?;
+        let (settled, reason) = {
+            let tails = self.tails.borrow();
+            (tails.settled(series, market, Instant::now()), tails.reason(&series, otherwise))
+        };
+        let missing = self.outlet.sink.missing(&series.0, series.1, settled, reason);
+        self.tails.borrow_mut().looked(&series, settled);
+        // Whatever the owner wants, nobody can know more than what is settled.
+        missing.filter(|missing| *missing.oldest.start() <= series.1.last_closed(settled)).map(|missing| {
+            let end = (*missing.oldest.end()).min(series.1.last_closed(settled));
+            Missing { oldest: *missing.oldest.start()..=end, ..missing }
+        })
+    }
+
+    /// A stream is acknowledged on one more connection.
+    fn acknowledged(&self, stream: &str) {
+        let Some(series) = plan::series(stream) else { return };
+        if self.tails.borrow_mut().acknowledged(series) {
+            self.outlet.sink.subscribed(&series.0, series.1, true);
+        }
+    }
+
+    /// A stream is there on one connection less.
+    fn released(&self, stream: &str) {
+        let Some(series) = plan::series(stream) else { return };
+        if self.tails.borrow_mut().released(series) {
+            self.outlet.sink.subscribed(&series.0, series.1, false);
+        }
+    }
+
+    /// From 0 to 1, for jitter.
+    fn random(&self) -> f64 {
+        self.random.borrow_mut().f64()
     }
 
     fn next_session_id(&self) -> u64 {

@@ -73,8 +73,8 @@ impl<'s> Outlet<'s> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::ops::RangeInclusive;
-    use vyx_core::{Interval, Kline, Millis, Symbol, SymbolInfo, Ticker};
+    use crate::Missing;
+    use vyx_core::{GapReason, Interval, Kline, Millis, Symbol, SymbolInfo, Ticker};
 
     #[derive(Default)]
     struct Lines(RefCell<Vec<String>>);
@@ -83,13 +83,17 @@ mod tests {
         fn universe(&self, _: &[SymbolInfo]) -> Vec<Symbol> {
             Vec::new()
         }
-        fn kline(&self, _: &Symbol, _: Interval, _: &Kline) {}
+        fn known(&self) -> Vec<SymbolInfo> {
+            Vec::new()
+        }
+        fn kline(&self, _: &Symbol, _: Interval, _: Millis, _: &Kline) {}
         fn ticker(&self, _: &Symbol, _: &Ticker) {}
         fn history(&self, _: &Symbol, _: Interval, _: i64, _: i64, _: &[Kline]) {}
         fn begins(&self, _: &Symbol, _: Interval, _: i64) {}
-        fn missing(&self, _: &Symbol, _: Interval, _: Millis) -> Option<RangeInclusive<i64>> {
+        fn missing(&self, _: &Symbol, _: Interval, _: Millis, _: GapReason) -> Option<Missing> {
             None
         }
+        fn subscribed(&self, _: &Symbol, _: Interval, _: bool) {}
         fn market_time(&self, _: Millis) {}
         fn event(&self, _: Event) {}
         fn log(&self, _: Level, text: String) {

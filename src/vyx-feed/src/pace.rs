@@ -54,6 +54,11 @@ impl WeightBudget {
         self.stopped_until = self.stopped_until.max(now + pause);
     }
 
+    /// How long nothing may be sent.
+    pub fn stopped_for(&self, now: Instant) -> Duration {
+        self.stopped_until.saturating_duration_since(now)
+    }
+
     /// The exchange's own count of its current minute.
     pub fn used(&mut self, weight: u32, now: Instant) {
         if weight > self.per_minute {

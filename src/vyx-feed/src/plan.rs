@@ -1,5 +1,6 @@
 //! Which stream goes over which connection. Pure.
 
+use crate::tails::Series;
 use std::collections::BTreeSet;
 use vyx_core::{Interval, Symbol};
 
@@ -23,6 +24,12 @@ pub fn wanted(symbols: &[Symbol], intervals: &[Interval]) -> Streams {
         streams.extend(intervals.iter().map(|interval| format!("{symbol}@kline_{interval}")));
     }
     streams
+}
+
+/// The series of a kline stream; `None` for a stream of something else.
+pub fn series(stream: &str) -> Option<Series> {
+    let (symbol, interval) = stream.split_once("@kline_")?;
+    Some((Symbol::new(symbol).ok()?, interval.parse().ok()?))
 }
 
 /// The assignment of streams to connections.
@@ -84,6 +91,14 @@ mod tests {
         ];
         assert_eq!(streams, expected);
         assert!(wanted(&[], &[Interval::M1]).is_empty());
+    }
+
+    #[test]
+    fn a_stream_names_its_series() {
+        let series_of = |symbol: &str, interval| Some((Symbol::new(symbol).unwrap(), interval));
+        assert_eq!(series("币安人生usdt@kline_1M"), series_of("币安人生USDT", Interval::Mo1));
+        assert_eq!(series("btcusdt@kline_1m"), series_of("BTCUSDT", Interval::M1));
+        assert_eq!([TICKERS, "btcusdt@kline_1D", "@kline_1m"].map(series), [None; 3]);
     }
 
     #[test]

@@ -25,6 +25,8 @@ use vyx_core::{Interval, Millis, Symbol};
 
 /// Most rows the exchange returns in one page of klines.
 pub const PAGE: usize = 1_000;
+/// What a page of klines costs.
+pub const PAGE_WEIGHT: u32 = 2;
 /// The server itself gives up after 10 s; the rest is for a slow link. A server that drips an answer ends here too.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -119,6 +121,12 @@ impl State {
         let budget = WeightBudget::new(settings.weight_budget_per_minute, now);
         State { host: settings.rest_url.clone(), budget, announced_limit: None }
     }
+
+    fn per_minute(&self, settings: &Settings) -> u32 {
+        // A third is left to others behind the same address, as in the default budget.
+        let announced = self.announced_limit.map_or(u32::MAX, |limit| limit / 3 * 2);
+        settings.weight_budget_per_minute.min(announced).max(1)
+    }
 }
 
 impl<'s> Rest<'s> {
@@ -180,10 +188,21 @@ impl<'s> Rest<'s> {
         self.klines_page(symbol, interval, &format!("&endTime={}&limit=1", last.0)).await
     }
 
+    /// The oldest kline that opened at `first` or later, if there is any. It may still be open.
+    pub async fn oldest_kline(&self, symbol: &Symbol, interval: Interval, first: Millis) -> Result<History, RestError> {
+        self.klines_page(symbol, interval, &format!("&startTime={}&limit=1", first.0.max(0))).await
+    }
+
+    /// Weight that may be spent in a minute, and how long nothing may be sent at all.
+    pub fn budget(&self) -> (u32, Duration) {
+        let (settings, state) = (self.settings.borrow(), self.state.borrow());
+        (state.per_minute(&settings), state.budget.stopped_for(Instant::now()))
+    }
+
     async fn klines_page(&self, symbol: &Symbol, interval: Interval, range: &str) -> Result<History, RestError> {
         let symbol = utf8_percent_encode(symbol.as_str(), NON_ALPHANUMERIC);
         let path = format!("/api/v3/klines?symbol={symbol}&interval={interval}{range}");
-        Ok(wire::history(&self.get(&path, 2, LARGEST_ANSWER).await?, interval)?)
+        Ok(wire::history(&self.get(&path, PAGE_WEIGHT, LARGEST_ANSWER).await?, interval)?)
     }
 
     /// Sends one request as soon as the budget allows.
@@ -217,9 +236,7 @@ impl<'s> Rest<'s> {
                 if state.host != settings.rest_url {
                     *state = State::new(&settings, now);
                 }
-                // A third is left to others behind the same address, as in the default budget.
-                let announced = state.announced_limit.map_or(u32::MAX, |limit| limit / 3 * 2);
-                state.budget.set(settings.weight_budget_per_minute.min(announced).max(1), now);
+                state.budget.set(state.per_minute(&settings), now);
                 state.budget.take(weight, now)
             };
             let Err(pause) = verdict else { return };

@@ -20,7 +20,7 @@ pub async fn keep(feed: &Feed<'_>) -> Infallible {
         feed.seed_wanted.notified().await;
         while let Err(error) = seed(feed).await {
             feed.outlet.log(Topic::Tickers, Level::Warning, || format!("cannot read the tickers: {error}"));
-            sleep(backoff.next(fastrand::f64())).await;
+            sleep(backoff.next(feed.random())).await;
         }
         backoff.reset();
         sleep(SEED_INTERVAL).await;

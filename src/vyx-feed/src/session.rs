@@ -158,6 +158,7 @@ impl<'f, 's> Session<'f, 's> {
                 () = leave.notified() => Err(Disconnect::Replaced),
             };
             if let Err(reason) = end {
+                self.subscriptions.acknowledged().iter().for_each(|stream| self.feed.released(stream));
                 // On a link that is broken already this fails at once, or in vain.
                 let _ = timeout(CLOSE_TIMEOUT, socket.close(None)).await;
                 return reason;
@@ -183,7 +184,7 @@ impl<'f, 's> Session<'f, 's> {
             // What was refused is asked for again some time after the pause, even if nothing changes.
             self.wanted_again_at = now + REFUSED_PAUSE;
             let wanted = self.assignment.wanted.borrow().clone();
-            self.subscriptions.want(&wanted, now);
+            self.subscriptions.want(&wanted, now).iter().for_each(|stream| self.feed.released(stream));
         }
         let frame = self.subscriptions.next_frame(now).map_err(|_| Disconnect::NoAcknowledgement)?;
         let Some(frame) = frame else { return Ok(()) };
@@ -217,14 +218,17 @@ impl<'f, 's> Session<'f, 's> {
 
     fn frame(&mut self, frame: Frame) -> Result<(), Disconnect> {
         let feed = self.feed;
+        feed.next_frame();
         match frame {
             Frame::Kline { symbol, interval, event_time, kline } => {
-                if !feed.event_time(event_time) {
+                // The open kline is the better clock: it cannot be over yet.
+                let close_time = interval.close_time(interval.ordinal(kline.open_time));
+                let at = if kline.closed { event_time } else { event_time.min(close_time) };
+                if !feed.event_time(at) {
                     return self.bad_frame(&"the event is far ahead of market time", symbol.as_str());
                 }
                 feed.outlet.event(Event::Message);
-                feed.suspects.borrow_mut().saw(&symbol, interval, &kline);
-                feed.outlet.sink.kline(&symbol, interval, &kline);
+                feed.kline(&symbol, interval, event_time, &kline);
             }
             Frame::Tickers(read) => {
                 feed.outlet.event(Event::Message);
@@ -242,12 +246,13 @@ impl<'f, 's> Session<'f, 's> {
             Frame::Reply(reply) => {
                 match self.subscriptions.reply(reply.id, reply.error, Instant::now()) {
                     Outcome::Fine => {}
+                    Outcome::Acknowledged(streams) => streams.iter().for_each(|stream| feed.acknowledged(stream)),
                     Outcome::Refused { stream, error } => feed.outlet.log(Topic::RefusedStream, Level::Warning, || {
                         format!("the exchange refuses the stream {stream}: {} (code {})", error.message, error.code)
                     }),
                     Outcome::Fatal => return Err(Disconnect::Lost("too many subscriptions".to_owned())),
                 }
-                feed.subscribed(self.assignment.id, self.subscriptions.acknowledged());
+                feed.subscribed(self.assignment.id, self.subscriptions.acknowledged().len());
                 if !self.settled && self.subscriptions.is_settled() {
                     self.settled = true;
                     self.tell(News::Settled);

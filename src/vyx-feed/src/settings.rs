@@ -29,6 +29,12 @@ pub struct Settings {
     /// A connection without any frame for so long is dead. The server pings every 20 s, so that the default
     /// of 45 s misses two pings; a whole detection stays below a minute.
     pub stale_after: Duration,
+    /// A connection of this age is replaced by a new one, whose data has to flow before the old one is dropped. The
+    /// exchange cuts a connection after 24 h; the default is an hour before that. Connections differ a little, so that
+    /// they are not all replaced at once.
+    pub rotate_after: Duration,
+    /// A followed pair that no longer trades is followed for so long yet, as it may only be paused; none at all with zero.
+    pub symbol_grace: Duration,
     /// How often the list of symbols is read again: listings are not pushed. Costs a weight of 20 each time.
     pub refresh_symbols_after: Duration,
     /// REST weight to spend in a minute. The exchange allows 6,000 an address; the default leaves a third to
@@ -47,6 +53,8 @@ impl Default for Settings {
             intervals: vec![Interval::M1, Interval::M5, Interval::M15, Interval::H1, Interval::H4, Interval::D1],
             max_symbols: 500,
             stale_after: Duration::from_secs(45),
+            rotate_after: Duration::from_secs(23 * 3_600),
+            symbol_grace: Duration::from_secs(24 * 3_600),
             refresh_symbols_after: Duration::from_secs(30 * 60),
             weight_budget_per_minute: 4_000,
         }
@@ -64,12 +72,16 @@ pub enum BadSettings {
     NoInterval,
     #[error("weight_budget_per_minute must be at least {MIN_WEIGHT_BUDGET}, not {0}")]
     WeightBudget(u32),
-    #[error("{name} must be at least 1 s, not {value:?}")]
-    TooShort { name: &'static str, value: Duration },
+    #[error("{name} must be at least {least:?}, not {value:?}")]
+    TooShort { name: &'static str, least: Duration, value: Duration },
 }
 
 /// The most expensive single request, the ticker seed, has a weight of 80; with less than that it would never be sent.
 pub const MIN_WEIGHT_BUDGET: u32 = 80;
+
+/// A successor needs some seconds until its data flows; with less than this, connections would do nothing but follow each
+/// other.
+const SHORTEST_ROTATION: Duration = Duration::from_secs(10);
 
 impl Settings {
     /// Checks what can be checked without a network.
@@ -85,10 +97,14 @@ impl Settings {
         if self.weight_budget_per_minute < MIN_WEIGHT_BUDGET {
             return Err(BadSettings::WeightBudget(self.weight_budget_per_minute));
         }
-        for (name, value) in [("stale_after", self.stale_after), ("refresh_symbols_after", self.refresh_symbols_after)]
-        {
-            if value < Duration::from_secs(1) {
-                return Err(BadSettings::TooShort { name, value });
+        let second = Duration::from_secs(1);
+        for (name, value, least) in [
+            ("stale_after", self.stale_after, second),
+            ("refresh_symbols_after", self.refresh_symbols_after, second),
+            ("rotate_after", self.rotate_after, SHORTEST_ROTATION),
+        ] {
+            if value < least {
+                return Err(BadSettings::TooShort { name, least, value });
             }
         }
         Ok(())
@@ -124,6 +140,8 @@ mod tests {
         assert!(refused(|s| s.intervals.clear()).contains("no interval"));
         assert!(refused(|s| s.weight_budget_per_minute = 79).contains("79"));
         assert!(refused(|s| s.stale_after = Duration::ZERO).contains("stale_after"));
+        assert_eq!(refused(|s| s.rotate_after = Duration::from_secs(9)), "rotate_after must be at least 10s, not 9s");
+        assert_eq!(Settings { symbol_grace: Duration::ZERO, ..Settings::default() }.check(), Ok(()));
     }
 
     #[test]

@@ -3,20 +3,33 @@
 use std::fmt;
 use std::ops::RangeInclusive;
 use std::time::Duration;
-use vyx_core::{Interval, Kline, Millis, Symbol, SymbolInfo, Ticker};
+use vyx_core::{GapReason, Interval, Kline, Millis, Symbol, SymbolInfo, Ticker};
 
-/// What the feed tells its owner, and the one question it asks. Every method is called on the runtime's
+/// What the owner misses of one series.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Missing {
+    /// The oldest run of ordinals that are wanted and neither held closed nor known to be absent.
+    pub oldest: RangeInclusive<i64>,
+    /// How many ordinals are missing in all runs.
+    pub count: u64,
+}
+
+/// What the feed tells its owner, and the questions it asks. Every method is called on the runtime's
 /// thread, from inside [`run`](crate::run), and must not block.
 pub trait Sink {
-    /// The universe as the exchange lists it now, after the settings' filters. Returns the symbols that
-    /// have found a place with the owner; only these are followed from now on. Called at the start, after every
-    /// change of the settings, and at each refresh; a symbol that is absent has left the universe.
+    /// The universe as the exchange lists it now, after the settings' filters: first the pairs that trade, then those that
+    /// did and are kept for a while, with their status. Returns the symbols that have found a place with the owner; only
+    /// these are followed from now on. Called at the start, after every change of the settings, and at each refresh; a
+    /// symbol that is absent has left the universe.
     fn universe(&self, listed: &[SymbolInfo]) -> Vec<Symbol>;
+
+    /// The symbols that the owner holds already, e.g. from before a restart.
+    fn known(&self) -> Vec<SymbolInfo>;
 
     /// News of one kline from the stream, open or closed. May repeat or be older than what the owner holds:
     /// [`vyx_core::kline::merge`] decides. Just after a change of the universe the symbol may be one that lost
-    /// its place.
-    fn kline(&self, symbol: &Symbol, interval: Interval, kline: &Kline);
+    /// its place. `event_time` is what the exchange says about when it sent this; it may lie ahead of market time.
+    fn kline(&self, symbol: &Symbol, interval: Interval, event_time: Millis, kline: &Kline);
 
     /// The 24 h statistics of a followed symbol. The seed read by REST may arrive after a newer one from the
     /// stream: the later `event_time` counts.
@@ -29,10 +42,14 @@ pub trait Sink {
     /// History has nothing before this ordinal.
     fn begins(&self, symbol: &Symbol, interval: Interval, ordinal: i64);
 
-    /// The newest range of ordinals that the owner wants and does not hold closed (nor knows to be absent),
-    /// or `None` when nothing is missing. Only klines that closed at `settled` or before are worth asking for:
-    /// of these, history's word is final.
-    fn missing(&self, symbol: &Symbol, interval: Interval, settled: Millis) -> Option<RangeInclusive<i64>>;
+    /// What is missing of the klines that closed at `settled` or before. What the owner finds missing and had not noted
+    /// yet, it notes with this reason. Asked for every series after each of its closes, so it should cost next to nothing
+    /// where nothing is missing.
+    fn missing(&self, symbol: &Symbol, interval: Interval, settled: Millis, reason: GapReason) -> Option<Missing>;
+
+    /// A stream of the series is acknowledged on a connection (`true`), or its connection is lost and no other carries
+    /// it (`false`).
+    fn subscribed(&self, symbol: &Symbol, interval: Interval, subscribed: bool);
 
     /// Market time has advanced to `at`: the largest time of the exchange seen so far. Never goes back. The
     /// owner may compare it with its own clock; the feed never reads one.
@@ -82,9 +99,13 @@ pub enum Event {
     RequestFailed,
     /// REST weight used in the exchange's current minute, as it says itself.
     Weight(u32),
-    /// Series with nothing missing when last looked at, of all followed series.
-    Progress { done: usize, total: usize },
-    /// Symbols that the settings ask for and that are not followed: not listed, or beyond `max_symbols`.
+    /// Series with nothing missing when last looked at, of all followed series; and how long history will take for the
+    /// rest, as far as can be foreseen.
+    Progress { done: usize, total: usize, seconds_left: u64 },
+    /// A stream that was acknowledged and said nothing of a kline with trades was asked for anew.
+    Resubscribed,
+    /// Symbols that the settings ask for and that are not followed: not listed, or beyond `max_symbols`. Those that no
+    /// longer trade and are kept for a while do not count.
     SymbolsLeftOut(usize),
 }
 

@@ -94,13 +94,12 @@ async fn hold(feed: &Feed<'_>, index: usize, mut wanted: watch::Receiver<Rc<Stre
                 if lived >= backoff::LONGEST {
                     backoff.reset();
                 }
-                let pause = if reason.is_planned() { Duration::ZERO } else { backoff.next(fastrand::f64()) };
+                let pause = if reason.is_planned() { Duration::ZERO } else { backoff.next(feed.random()) };
                 start_at = Some(Instant::now() + pause.max(reason.retry_after().unwrap_or_default()));
             }
             Some((id, news)) = news.recv() => match news {
                 News::Settled => {
                     living.range(..id).for_each(|(_, leave)| leave.notify_one());
-                    feed.settled();
                 }
                 News::Leaving => {
                     if living.last_key_value().is_some_and(|(newest, _)| *newest == id) {

@@ -14,6 +14,8 @@ pub const CONTROL_INTERVAL: Duration = Duration::from_millis(250);
 pub const LARGEST_FRAME: usize = 3_500;
 /// After so long without a reply a request is repeated.
 pub const REPLY_TIMEOUT: Duration = Duration::from_secs(10);
+/// So many requests may be unanswered; the next one waits. Four seconds' worth: who answers more slowly does not keep up.
+const MOST_UNANSWERED: usize = 16;
 /// A request is sent so often before the connection is given up.
 const ATTEMPTS: u32 = 3;
 /// A stream that the exchange refused is asked for again after so long.
@@ -38,6 +40,8 @@ struct Request {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     Fine,
+    /// These streams are acknowledged from now on.
+    Acknowledged(Vec<String>),
     /// This stream was refused by itself and is left alone for [`REFUSED_PAUSE`].
     Refused {
         stream: String,
@@ -60,21 +64,23 @@ pub struct Subscriptions {
 }
 
 impl Subscriptions {
-    /// Moves towards another set of streams.
-    pub fn want(&mut self, wanted: &Streams, now: Instant) {
+    /// Moves towards another set of streams. Returns those that were acknowledged and are given up.
+    pub fn want(&mut self, wanted: &Streams, now: Instant) -> Vec<String> {
         self.refused.retain(|_, since| now.duration_since(*since) < REFUSED_PAUSE);
         let surplus: Vec<String> = self.asked.difference(wanted).cloned().collect();
         let lacking: Vec<String> =
             wanted.iter().filter(|s| !self.asked.contains(*s) && !self.refused.contains_key(*s)).cloned().collect();
         for stream in &surplus {
             self.asked.remove(stream);
-            self.acknowledged.remove(stream);
         }
+        let given_up: Vec<String> =
+            surplus.iter().filter(|stream| self.acknowledged.remove(*stream)).cloned().collect();
         self.asked.extend(lacking.iter().cloned());
         // Leaving comes first: a full connection has no room for what is new.
         for (method, streams) in [(Method::Unsubscribe, surplus), (Method::Subscribe, lacking)] {
             self.queue.extend(batches(streams).map(|streams| Request { method, streams, attempts: 0 }));
         }
+        given_up
     }
 
     /// The next frame to send, if any. To be called once each [`CONTROL_INTERVAL`].
@@ -86,6 +92,9 @@ impl Subscriptions {
         if let Some(id) = overdue.map(|(id, _)| *id) {
             let (request, _) = self.unanswered.remove(&id).expect("just found");
             self.queue.push_front(request);
+        }
+        if self.unanswered.len() >= MOST_UNANSWERED {
+            return Ok(None);
         }
         let Some(mut request) = self.queue.pop_front() else { return Ok(None) };
         if request.attempts == ATTEMPTS {
@@ -109,10 +118,12 @@ impl Subscriptions {
         };
         let Some((mut request, _)) = request else { return Outcome::Fine };
         let Some(error) = error else {
-            if request.method == Method::Subscribe {
-                self.acknowledged.extend(request.streams.into_iter().filter(|s| self.asked.contains(s)));
+            if request.method == Method::Unsubscribe {
+                return Outcome::Fine;
             }
-            return Outcome::Fine;
+            request.streams.retain(|stream| self.asked.contains(stream));
+            self.acknowledged.extend(request.streams.iter().cloned());
+            return Outcome::Acknowledged(request.streams);
         };
         if error.code == TOO_MANY {
             return Outcome::Fatal;
@@ -132,9 +143,9 @@ impl Subscriptions {
         Outcome::Refused { stream, error }
     }
 
-    /// How many streams the exchange has acknowledged.
-    pub fn acknowledged(&self) -> usize {
-        self.acknowledged.len()
+    /// The streams that the exchange has acknowledged.
+    pub fn acknowledged(&self) -> &Streams {
+        &self.acknowledged
     }
 
     /// Everything asked for is acknowledged.

@@ -31,11 +31,11 @@ fn a_thousand_streams_are_asked_for_once_each_in_small_frames() {
     assert_eq!(sent.iter().flat_map(|(_, names, _)| names.clone()).collect::<Streams>(), names(0..1_000));
     assert_eq!(sent.iter().map(|(_, names, _)| names.len()).sum::<usize>(), 1_000);
     assert!(!subscriptions.is_settled());
-    for (_, _, id) in sent {
-        assert_eq!(subscriptions.reply(Some(id), None, now), Outcome::Fine);
+    for (_, names, id) in sent {
+        assert_eq!(subscriptions.reply(Some(id), None, now), Outcome::Acknowledged(names));
     }
     assert!(subscriptions.is_settled());
-    assert_eq!(subscriptions.acknowledged(), 1_000);
+    assert_eq!(subscriptions.acknowledged().len(), 1_000);
 }
 
 #[test]
@@ -53,8 +53,8 @@ fn a_change_sends_the_difference_and_leaves_first() {
     for (_, _, id) in drain(&mut subscriptions, now) {
         subscriptions.reply(Some(id), None, now);
     }
-    subscriptions.want(&names(1..5), now);
-    assert_eq!(subscriptions.acknowledged(), 2);
+    assert_eq!(subscriptions.want(&names(1..5), now), names(0..1).into_iter().collect::<Vec<_>>());
+    assert_eq!(subscriptions.acknowledged().len(), 2);
     let sent = drain(&mut subscriptions, now);
     let list = |range| names(range).into_iter().collect::<Vec<_>>();
     assert_eq!(sent[0].0, "UNSUBSCRIBE");
@@ -79,6 +79,21 @@ fn an_unanswered_request_is_repeated_and_then_given_up() {
 }
 
 #[test]
+fn who_answers_nothing_is_asked_no_further() {
+    let (mut subscriptions, mut now) = (Subscriptions::default(), Instant::now());
+    (1..=20).for_each(|number| {
+        subscriptions.want(&names(0..number), now);
+    });
+    let sent = drain(&mut subscriptions, now);
+    assert_eq!(sent.len(), MOST_UNANSWERED);
+    subscriptions.reply(Some(sent[3].2), None, now);
+    assert_eq!(drain(&mut subscriptions, now).len(), 1);
+    // The oldest is repeated, not added to.
+    now += REPLY_TIMEOUT;
+    assert_eq!(drain(&mut subscriptions, now).len(), MOST_UNANSWERED);
+}
+
+#[test]
 fn a_bad_name_is_found_and_parked_and_costs_no_other() {
     let (mut subscriptions, mut now) = (Subscriptions::default(), Instant::now());
     let bad = names(4..5).pop_first().unwrap();
@@ -93,7 +108,7 @@ fn a_bad_name_is_found_and_parked_and_costs_no_other() {
         }
     }
     assert_eq!(refused, std::slice::from_ref(&bad));
-    assert_eq!(subscriptions.acknowledged(), 8);
+    assert_eq!(subscriptions.acknowledged().len(), 8);
     subscriptions.want(&names(0..9), now);
     assert!(drain(&mut subscriptions, now).is_empty(), "asked again at once");
     now += REFUSED_PAUSE;

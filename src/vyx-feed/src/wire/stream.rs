@@ -57,6 +57,15 @@ struct Envelope<'a> {
     msg: Option<Cow<'a, str>>,
     #[serde(borrow)]
     e: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    event: Option<&'a RawValue>,
+}
+
+/// An event that is wrapped as the WebSocket API does it.
+#[derive(Deserialize)]
+struct Wrapped<'a> {
+    #[serde(borrow)]
+    e: Cow<'a, str>,
 }
 
 #[derive(Deserialize)]
@@ -116,8 +125,13 @@ pub fn frame(bytes: &[u8]) -> Result<Frame, Unreadable> {
         (Some(stream), Some(data)) => combined(stream, data.get()),
         (Some(_), None) => unreadable("a stream without data"),
         (None, _) if envelope.e.as_deref() == Some("serverShutdown") => Ok(Frame::Shutdown),
+        (None, _) if envelope.event.is_some_and(is_shutdown) => Ok(Frame::Shutdown),
         (None, _) => Ok(reply(&envelope).map_or(Frame::Unknown, Frame::Reply)),
     }
+}
+
+fn is_shutdown(event: &RawValue) -> bool {
+    serde_json::from_str::<Wrapped>(event.get()).is_ok_and(|event| event.e == "serverShutdown")
 }
 
 fn combined(stream: &str, data: &str) -> Result<Frame, Unreadable> {
@@ -135,9 +149,11 @@ fn combined(stream: &str, data: &str) -> Result<Frame, Unreadable> {
     }
 }
 
-/// How far a kline's open time may lie ahead of the event that brings it. The exchange's machines differ by milliseconds;
-/// a kline of next year, once stored, would push out everything before it.
-const LARGEST_LEAD: Millis = Millis(10_000);
+/// How far a kline's open time may lie ahead of the event that brings it. The exchange's machines differ by milliseconds on
+/// a good day; should the clock that stamps events once be minutes behind, klines are still taken. A kline pushes out as
+/// many old ones as it is ahead, and a bogus one could be ahead of market time by this and the hour an event may claim:
+/// 70 klines of a minute, of a ring of some thousands.
+const LARGEST_LEAD: Millis = Millis(10 * 60_000);
 
 fn kline(data: &str, interval_of_stream: &str) -> Result<Frame, Unreadable> {
     let KlineEvent { event_time, symbol, k } = serde_json::from_str(data)?;

@@ -49,6 +49,10 @@ pub enum Command {
 pub struct Faults {
     /// Closing events are not sent.
     pub no_closes: Cell<bool>,
+    /// The stream that says nothing, though it is acknowledged.
+    pub silent: Cell<Option<&'static str>>,
+    /// How far the exchange's clock is ahead of its klines, in milliseconds.
+    pub skew: Cell<i64>,
     /// Control messages are read and neither answered nor obeyed.
     pub deaf: Cell<bool>,
     /// Nothing at all is sent.
@@ -255,10 +259,15 @@ impl Exchange {
     fn news(&self, subscribed: &mut BTreeMap<String, i64>, with_open: bool) -> Vec<String> {
         let now = self.market_time();
         let mut frames = Vec::new();
+        let stamp = now + Millis(self.faults().skew.get());
         for (stream, at) in subscribed {
+            if self.faults().silent.get() == Some(stream) {
+                *at = self.series(stream).map_or(0, |(_, interval)| interval.ordinal(now));
+                continue;
+            }
             let Some((symbol, interval)) = self.series(stream) else {
                 if with_open {
-                    frames.push(self.ticker_frame(now));
+                    frames.push(self.ticker_frame(stamp));
                 }
                 continue;
             };
@@ -266,12 +275,12 @@ impl Exchange {
                 if !self.faults().no_closes.get()
                     && let Some(kline) = self.truth(&symbol, interval, *at)
                 {
-                    frames.push(kline_frame(&symbol, interval, &kline, now));
+                    frames.push(kline_frame(&symbol, interval, &kline, stamp));
                 }
                 *at += 1;
             }
             if with_open && let Some(kline) = self.truth(&symbol, interval, *at) {
-                frames.push(kline_frame(&symbol, interval, &Kline { trades: 1, closed: false, ..kline }, now));
+                frames.push(kline_frame(&symbol, interval, &Kline { trades: 1, closed: false, ..kline }, stamp));
             }
         }
         frames

@@ -4,7 +4,7 @@ use crate::exchange::{Command, Did};
 use crate::{play, symbol};
 use std::time::Duration;
 use tokio::time::sleep;
-use vyx_core::{Interval, Millis};
+use vyx_core::{GapReason, Interval, Millis};
 use vyx_feed::Event;
 
 const SIX: [Interval; 6] = [Interval::M1, Interval::M5, Interval::M15, Interval::H1, Interval::H4, Interval::D1];
@@ -20,7 +20,7 @@ fn history_and_streams_join_without_a_gap() {
             assert_eq!(stage.memory.begins(&new, interval), Some(stage.exchange.first("NEWUSDT", interval)));
             assert_eq!(stage.memory.begins(&btc, interval), None, "more history than was wanted");
         }
-        assert_eq!(stage.memory.hasty_questions.get(), 0);
+        assert_eq!(stage.memory.hasty_answers.get(), 0);
         assert_eq!(
             stage.memory.count(|e| matches!(e, Event::BadFrame | Event::UnknownFrame | Event::RequestFailed)),
             0
@@ -37,7 +37,7 @@ fn twenty_symbols_at_a_minute_a_second_keep_up() {
         let requests = stage.exchange.moments(|did| matches!(did, Did::Requested(_))).len();
         sleep(Duration::from_secs(5)).await;
         stage.until_complete().await;
-        // Five minutes of the market came by stream alone; a look at everything may fall into them.
+        // Five minutes of the market came by stream alone; what happens to come late may cost a question.
         let later = stage.exchange.moments(|did| matches!(did, Did::Requested(_))).len() - requests;
         assert!(later < 30, "{later} requests while the streams were whole");
     });
@@ -47,18 +47,24 @@ fn twenty_symbols_at_a_minute_a_second_keep_up() {
 fn what_closed_during_an_outage_is_refilled() {
     play(&["BTCUSDT"], &[Interval::M1, Interval::M5], 60, async |stage| {
         stage.until_complete().await;
+        let btc = symbol("BTCUSDT");
+        stage.until("subscribed", |s| s.memory.subscribed(&btc, Interval::M1) == [true]).await;
         stage.exchange.faults().handshake.replace(Some("HTTP/1.1 503 Service Unavailable\r\n\r\n".to_owned()));
         stage.exchange.command(Command::Cut);
         sleep(Duration::from_secs(3)).await;
         stage.exchange.faults().handshake.replace(None);
         let refused = stage.exchange.connections();
         stage.until("connected again", |s| s.exchange.connections() > refused).await;
-        // Well below the 30 s after which everything is looked at anyway.
         let start = tokio::time::Instant::now();
         stage.until_complete().await;
         assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
         let minute = Interval::M1.last_closed(stage.exchange.market_time() - Millis::MINUTE);
         assert!(stage.memory.kline(&symbol("BTCUSDT"), Interval::M1, minute).is_some_and(|k| k.closed));
+        let noted = |ordinal| stage.memory.noted(&symbol("BTCUSDT"), Interval::M1, ordinal);
+        let reasons: Vec<_> = (minute - 20..=minute).map(noted).collect();
+        assert!(reasons.contains(&Some(GapReason::Disconnect)), "{reasons:?}");
+        assert_eq!(noted(minute - 1_000), Some(GapReason::Restart));
+        assert_eq!(stage.memory.subscribed(&symbol("BTCUSDT"), Interval::M1), [true, false, true]);
     });
 }
 
@@ -69,12 +75,69 @@ fn a_close_that_never_came_is_asked_for_two_seconds_later() {
         stage.exchange.faults().no_closes.set(true);
         let from = Interval::M1.ordinal(stage.exchange.market_time());
         let btc = symbol("BTCUSDT");
-        // Well below the 30 s after which everything is looked at anyway.
         let start = tokio::time::Instant::now();
         let repaired = |ordinal| stage.memory.kline(&btc, Interval::M1, ordinal).is_some_and(|k| k.closed);
         stage.until("three missed closes are repaired", |_| (from..from + 3).all(repaired)).await;
         assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
-        assert_eq!(stage.memory.hasty_questions.get(), 0);
+        assert_eq!(stage.memory.hasty_answers.get(), 0);
+        // The first may have been closed already, and for the last the rest of the test may have been too short.
+        assert_eq!(stage.memory.noted(&btc, Interval::M1, from + 1), Some(GapReason::MissedClose));
+    });
+}
+
+#[test]
+fn a_stream_that_says_nothing_more_is_overdue_ten_seconds_after_the_close() {
+    play(&["BTCUSDT"], &[Interval::M1], 60, async |stage| {
+        stage.until_complete().await;
+        stage.exchange.faults().silent.set(Some("btcusdt@kline_1m"));
+        let from = Interval::M1.ordinal(stage.exchange.market_time()) + 1;
+        let btc = symbol("BTCUSDT");
+        let repaired = |ordinal| stage.memory.kline(&btc, Interval::M1, ordinal).is_some_and(|k| k.closed);
+        stage.until("silent closes are repaired", |_| (from..from + 3).all(repaired)).await;
+        assert_eq!(stage.memory.noted(&btc, Interval::M1, from), Some(GapReason::Overdue));
+        assert_eq!(stage.memory.hasty_answers.get(), 0);
+    });
+}
+
+#[test]
+fn what_is_new_is_missing_because_it_is_new() {
+    play(&["BTCUSDT"], &[Interval::M1], 60, async |stage| {
+        stage.until_complete().await;
+        stage.exchange.list("ETHUSDT");
+        stage.change(|s| s.intervals = vec![Interval::M1, Interval::M5]);
+        stage.until_complete().await;
+        let reason = |name, interval: Interval| {
+            let ordinal = interval.last_closed(stage.exchange.market_time()) - 100;
+            stage.memory.noted(&symbol(name), interval, ordinal)
+        };
+        assert_eq!(reason("BTCUSDT", Interval::M1), Some(GapReason::Restart));
+        assert_eq!(reason("BTCUSDT", Interval::M5), Some(GapReason::IntervalAdded));
+        assert_eq!(reason("ETHUSDT", Interval::M1), Some(GapReason::SymbolAdded));
+    });
+}
+
+#[test]
+fn a_young_listing_costs_two_questions_and_its_beginning_is_exact() {
+    play(&["NEWUSDT"], &[Interval::M1], 1, async |stage| {
+        stage.until_complete().await;
+        let (new, first) = (symbol("NEWUSDT"), stage.exchange.first("NEWUSDT", Interval::M1));
+        stage.until("its beginning is told", |s| s.memory.begins(&new, Interval::M1) == Some(first)).await;
+        let asked = stage.exchange.moments(|did| matches!(did, Did::Requested(target) if target.contains("/klines")));
+        assert_eq!(asked.len(), 2);
+    });
+}
+
+#[test]
+fn a_clock_that_is_minutes_ahead_makes_no_open_kline_a_closed_one_and_no_coming_one_absent() {
+    play(&["BTCUSDT"], &[Interval::M1, Interval::M5], 20, async |stage| {
+        stage.until_complete().await;
+        stage.exchange.faults().skew.set(300_000);
+        // Every wrong word of history would be found out here.
+        let until = stage.exchange.market_time() + Millis(8 * 60_000);
+        stage.until("eight minutes have passed", |s| s.exchange.market_time() > until).await;
+        stage.until_complete().await;
+        let now = Interval::M1.ordinal(stage.exchange.market_time());
+        assert!((now..now + 10).all(|ordinal| !stage.memory.is_settled(&symbol("BTCUSDT"), Interval::M1, ordinal)));
     });
 }
 

@@ -2,10 +2,9 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::ops::RangeInclusive;
 use vyx_core::kline::{Merge, merge};
-use vyx_core::{Interval, Kline, Millis, Symbol, SymbolInfo, Ticker};
-use vyx_feed::{Event, Level, Sink};
+use vyx_core::{GapReason, Interval, Kline, Millis, Symbol, SymbolInfo, Ticker};
+use vyx_feed::{Event, Level, Missing, Sink};
 
 /// Klines wanted of every series: two pages and a bit.
 pub const DEPTH: i64 = 2_048;
@@ -15,23 +14,38 @@ struct Held {
     klines: BTreeMap<i64, Kline>,
     absent: BTreeSet<i64>,
     begins: Option<i64>,
+    /// What was ever noted as missing, with its reason.
+    noted: BTreeMap<i64, GapReason>,
+    subscribed: Vec<bool>,
 }
 
 #[derive(Default)]
 pub struct Memory {
-    followed: RefCell<Vec<Symbol>>,
+    listed: RefCell<Vec<SymbolInfo>>,
     series: RefCell<HashMap<(Symbol, Interval), Held>>,
     tickers: RefCell<HashMap<Symbol, Ticker>>,
     market_time: Cell<Option<Millis>>,
     events: RefCell<Vec<Event>>,
     lines: RefCell<Vec<(Level, String)>>,
-    /// Questions about klines that may have closed less than 2 s of market time before.
-    pub hasty_questions: Cell<usize>,
+    /// Answers about klines that may have closed less than 2 s of market time before.
+    pub hasty_answers: Cell<usize>,
+    /// Held from before.
+    pub known: RefCell<Vec<SymbolInfo>>,
 }
 
 impl Memory {
     pub fn followed(&self) -> Vec<Symbol> {
-        self.followed.borrow().clone()
+        self.listed.borrow().iter().map(|info| info.symbol).collect()
+    }
+
+    /// Why this kline was once missing.
+    pub fn noted(&self, symbol: &Symbol, interval: Interval, ordinal: i64) -> Option<GapReason> {
+        self.series.borrow().get(&(*symbol, interval))?.noted.get(&ordinal).copied()
+    }
+
+    /// What was said about the stream of a series, in this order.
+    pub fn subscribed(&self, symbol: &Symbol, interval: Interval) -> Vec<bool> {
+        self.series.borrow().get(&(*symbol, interval)).map(|held| held.subscribed.clone()).unwrap_or_default()
     }
 
     pub fn ticker(&self, symbol: &Symbol) -> Option<Ticker> {
@@ -46,6 +60,13 @@ impl Memory {
         self.series.borrow().get(&(*symbol, interval))?.klines.get(&ordinal).copied()
     }
 
+    /// The kline is held closed, or known to be absent.
+    pub fn is_settled(&self, symbol: &Symbol, interval: Interval, ordinal: i64) -> bool {
+        let series = self.series.borrow();
+        let Some(held) = series.get(&(*symbol, interval)) else { return false };
+        held.absent.contains(&ordinal) || held.klines.get(&ordinal).is_some_and(|kline| kline.closed)
+    }
+
     pub fn count(&self, event: impl Fn(&Event) -> bool) -> usize {
         self.events.borrow().iter().filter(|e| event(e)).count()
     }
@@ -53,7 +74,7 @@ impl Memory {
     /// Series complete and followed, by the last word about it.
     pub fn progress(&self) -> (usize, usize) {
         let told = self.events.borrow().iter().rev().find_map(|event| match event {
-            Event::Progress { done, total } => Some((*done, *total)),
+            Event::Progress { done, total, .. } => Some((*done, *total)),
             _ => None,
         });
         told.unwrap_or_default()
@@ -105,11 +126,15 @@ fn same(a: &Kline, b: &Kline) -> bool {
 
 impl Sink for Memory {
     fn universe(&self, listed: &[SymbolInfo]) -> Vec<Symbol> {
-        *self.followed.borrow_mut() = listed.iter().map(|info| info.symbol).collect();
+        *self.listed.borrow_mut() = listed.to_vec();
         self.followed()
     }
 
-    fn kline(&self, symbol: &Symbol, interval: Interval, kline: &Kline) {
+    fn known(&self) -> Vec<SymbolInfo> {
+        self.known.borrow().clone()
+    }
+
+    fn kline(&self, symbol: &Symbol, interval: Interval, _: Millis, kline: &Kline) {
         let mut series = self.series.borrow_mut();
         let klines = &mut series.entry((*symbol, interval)).or_default().klines;
         let ordinal = interval.ordinal(kline.open_time);
@@ -126,6 +151,9 @@ impl Sink for Memory {
     }
 
     fn history(&self, symbol: &Symbol, interval: Interval, from: i64, through: i64, klines: &[Kline]) {
+        if interval.close_time(through) + Millis(2_000) > self.market_time.get().expect("time comes first") {
+            self.hasty_answers.set(self.hasty_answers.get() + 1);
+        }
         let mut series = self.series.borrow_mut();
         let held = series.entry((*symbol, interval)).or_default();
         held.absent.extend(from..=through);
@@ -143,10 +171,7 @@ impl Sink for Memory {
         self.series.borrow_mut().entry((*symbol, interval)).or_default().begins = Some(ordinal);
     }
 
-    fn missing(&self, symbol: &Symbol, interval: Interval, settled: Millis) -> Option<RangeInclusive<i64>> {
-        if settled + Millis(2_000) > self.market_time.get().expect("time comes first") {
-            self.hasty_questions.set(self.hasty_questions.get() + 1);
-        }
+    fn missing(&self, symbol: &Symbol, interval: Interval, settled: Millis, reason: GapReason) -> Option<Missing> {
         let mut series = self.series.borrow_mut();
         let held = series.entry((*symbol, interval)).or_default();
         let newest = interval.last_closed(settled);
@@ -154,9 +179,17 @@ impl Sink for Memory {
         let lacks = |ordinal: &i64| {
             !held.absent.contains(ordinal) && held.klines.get(ordinal).is_none_or(|kline| !kline.closed)
         };
-        let end = (oldest..=newest).rev().find(lacks)?;
-        let start = (oldest..=end).rev().take_while(lacks).last()?;
-        Some(start..=end)
+        let lacking: Vec<i64> = (oldest..=newest).filter(lacks).collect();
+        for ordinal in &lacking {
+            held.noted.entry(*ordinal).or_insert(reason);
+        }
+        let start = *lacking.first()?;
+        let end = (start..).zip(&lacking).take_while(|(ordinal, lacking)| ordinal == *lacking).last()?.0;
+        Some(Missing { oldest: start..=end, count: lacking.len() as u64 })
+    }
+
+    fn subscribed(&self, symbol: &Symbol, interval: Interval, subscribed: bool) {
+        self.series.borrow_mut().entry((*symbol, interval)).or_default().subscribed.push(subscribed);
     }
 
     fn market_time(&self, at: Millis) {

@@ -35,6 +35,12 @@ fn every_field_of_a_kline_lands_where_it_belongs() {
 }
 
 #[test]
+fn an_exchange_whose_clock_is_five_minutes_behind_is_understood() {
+    let late = KLINE.replace("1795176042011", "1795175742011");
+    assert!(matches!(frame(late.as_bytes()), Ok(Frame::Kline { .. })));
+}
+
+#[test]
 fn a_kline_without_trades_is_a_kline() {
     let flat = KLINE
         .replace(r#""n":120"#, r#""n":0"#)
@@ -75,7 +81,7 @@ fn what_is_no_kline_is_refused() {
         ("open time off the grid", "1795176000000", "1795176000001"),
         ("close time off the grid", "1795176059999", "1795176060000"),
         ("microseconds", "1795176042011", "1795176042011000"),
-        ("an event long before the open", "1795176042011", "1795175989999"),
+        ("an event long before the open", "1795176042011", "1795175399999"),
         ("another interval than the stream's", r#""i":"1m""#, r#""i":"5m""#),
         ("unknown interval", r#"1m"#, r#"1D"#),
         ("no symbol", r#""s":"BTCUSDT","k""#, r#""s":"","k""#),
@@ -113,14 +119,17 @@ fn what_nobody_asked_for_is_unknown_and_no_error() {
         r#"{"stream":"btcusdt@kline_1d@+08:00","data":{"e":"kline"}}"#,
         r#"{"stream":"btcusdt@kind_of_tomorrow","data":[1,2]}"#,
         r#"{"e":"somethingNew","E":1}"#,
+        r#"{"event":{"e":"somethingNew"}}"#,
+        r#"{"event":7}"#,
     ] {
         assert_eq!(frame(text.as_bytes()), Ok(Frame::Unknown), "{text}");
     }
 }
 
 #[test]
-fn a_shutdown_is_heard_in_both_forms() {
+fn a_shutdown_is_heard_in_every_form() {
     for text in [
+        r#"{"event":{"e":"serverShutdown","E":1795176000123}}"#,
         r#"{"e":"serverShutdown","E":1795176000123}"#,
         r#"{"stream":"!serverShutdown","data":{"e":"serverShutdown","E":1795176000123}}"#,
     ] {

@@ -38,14 +38,15 @@ impl Exchange {
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let query: BTreeMap<&str, &str> = query.split('&').filter_map(|pair| pair.split_once('=')).collect();
         let now = self.market_time();
+        let stamp = now.0 + self.faults().skew.get();
         match path {
-            "/api/v3/time" => json!({ "serverTime": now.0 }),
+            "/api/v3/time" => json!({ "serverTime": stamp }),
             "/api/v3/exchangeInfo" => {
                 let row = |s: &String| json!({"symbol":s,"status":"TRADING","baseAsset":s.trim_end_matches("USDT"),"quoteAsset":"USDT","isSpotTradingAllowed":true,"filters":[]});
-                json!({ "serverTime": now.0, "rateLimits": [], "symbols": self.symbols().iter().map(row).collect::<Vec<_>>() })
+                json!({ "serverTime": stamp, "rateLimits": [], "symbols": self.symbols().iter().map(row).collect::<Vec<_>>() })
             }
             "/api/v3/ticker/24hr" => {
-                let row = |s: &String| json!({"symbol":s,"lastPrice":"2.5","openPrice":"2.0","highPrice":"3.0","lowPrice":"1.0","volume":"1.0","quoteVolume":"2.0","closeTime":now.0});
+                let row = |s: &String| json!({"symbol":s,"lastPrice":"2.5","openPrice":"2.0","highPrice":"3.0","lowPrice":"1.0","volume":"1.0","quoteVolume":"2.0","closeTime":stamp});
                 self.symbols().iter().map(row).collect()
             }
             "/api/v3/klines" => self.klines(&query, now),
