@@ -4,8 +4,10 @@
 #![allow(clippy::result_large_err)]
 
 mod evaluate;
+mod gaps;
 mod health;
 mod klines;
+mod metrics;
 mod screen;
 mod symbols;
 mod tenants;

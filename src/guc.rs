@@ -9,7 +9,7 @@ use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting};
 use pgrx::pg_sys;
 use std::ffi::{CStr, CString, c_char, c_void};
 use std::time::Duration;
-use vyx_core::store::Shape;
+use vyx_core::store::{DEFAULT_SLOTS, Shape};
 use vyx_core::{Interval, Symbol};
 
 /// The database in which `vyx evaluate` works: a worker is connected to one database for life.
@@ -29,6 +29,15 @@ static INTERVALS: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::n
 static MAX_SYMBOLS: GucSetting<i32> = GucSetting::<i32>::new(512);
 /// 0: 2,048 klines for 1m and 1,536 for the others, the anchored history plus 256 candles of catch-up.
 static RING_SIZE: GucSetting<i32> = GucSetting::<i32>::new(0);
+/// 0: as many as `vyx.intervals` names when the server starts. More, so that some can be added by a reload; each costs
+/// 63 MB at 512 symbols.
+static MAX_INTERVALS: GucSetting<i32> = GucSetting::<i32>::new(0);
+/// What a crash of the server costs is a minute of candles to fetch again; a round of changes is some 100 KB at 500 symbols.
+static SNAPSHOT_INTERVAL: GucSetting<i32> = GucSetting::<i32>::new(60);
+/// An hour before the exchange would cut a connection.
+static ROTATE_AFTER: GucSetting<i32> = GucSetting::<i32>::new(82_800);
+/// A day: pauses of a pair are shorter, and its history stays readable meanwhile.
+static SYMBOL_GRACE: GucSetting<i32> = GucSetting::<i32>::new(86_400);
 /// Three pings of the exchange (one each 20 s) may be lost before a connection counts as dead.
 static STALE_AFTER: GucSetting<i32> = GucSetting::<i32>::new(60);
 /// How long a symbol's evaluation waits for another symbol's data before it is put off: the exchange closes all
@@ -112,10 +121,50 @@ pub fn define() {
     text(
         c"vyx.intervals",
         c"Intervals to track, separated by commas.",
-        c"Memory is reserved for them at server start.",
+        c"Memory is reserved at server start, for as many as are named then or vyx.max_intervals says.",
         &INTERVALS,
-        Postmaster,
+        Sighup,
         Some(check_intervals),
+    );
+    int(
+        c"vyx.max_intervals",
+        c"Most intervals tracked at once.",
+        c"0 means as many as vyx.intervals names at server start.",
+        &MAX_INTERVALS,
+        0,
+        Interval::ALL.len() as i32,
+        Postmaster,
+        GucFlags::empty(),
+    );
+    int(
+        c"vyx.snapshot_interval",
+        c"How often what has changed is written to the snapshot file.",
+        c"The next server start has its klines from there. 0 writes and reads none.",
+        &SNAPSHOT_INTERVAL,
+        0,
+        86_400,
+        Sighup,
+        GucFlags::UNIT_S,
+    );
+    int(
+        c"vyx.rotate_after",
+        c"A connection of this age is replaced by a new one.",
+        c"The exchange cuts connections after 24 hours.",
+        &ROTATE_AFTER,
+        10,
+        86_400,
+        Sighup,
+        GucFlags::UNIT_S,
+    );
+    int(
+        c"vyx.symbol_grace",
+        c"How long a symbol is kept after the exchange has stopped trading it.",
+        c"",
+        &SYMBOL_GRACE,
+        0,
+        2_592_000,
+        Sighup,
+        GucFlags::UNIT_S,
     );
     int(
         c"vyx.max_symbols",
@@ -283,6 +332,8 @@ pub fn feed() -> vyx_feed::Settings {
         intervals: intervals(),
         max_symbols: MAX_SYMBOLS.get() as usize,
         stale_after: seconds(&STALE_AFTER),
+        rotate_after: seconds(&ROTATE_AFTER),
+        symbol_grace: seconds(&SYMBOL_GRACE),
         refresh_symbols_after: seconds(&SYMBOL_REFRESH),
         weight_budget_per_minute: WEIGHT_BUDGET.get() as u32,
     }
@@ -310,15 +361,27 @@ pub fn intervals() -> Vec<Interval> {
     interval_list(&string(&INTERVALS)).unwrap_or_default()
 }
 
+/// The intervals that the settings ask for, each with the ring slots of its series.
+pub fn rings() -> Vec<(Interval, u32)> {
+    let slots = |interval| match RING_SIZE.get() {
+        0 => Shape::default_slots(interval),
+        size => size as u32,
+    };
+    intervals().into_iter().map(|interval| (interval, slots(interval))).collect()
+}
+
 /// What shared memory is laid out for.
 ///
 /// # Errors
 /// In words, where the settings ask for more than a store can be.
 pub fn shape() -> Result<Shape, String> {
-    let slots = |interval| match RING_SIZE.get() {
-        0 => Shape::default_slots(interval),
-        size => size as u32,
-    };
-    let rings: Vec<_> = intervals().into_iter().map(|interval| (interval, slots(interval))).collect();
-    Shape::new(MAX_SYMBOLS.get() as u32, &rings).map_err(|why| why.to_string())
+    let spare = if RING_SIZE.get() == 0 { DEFAULT_SLOTS } else { RING_SIZE.get() as u32 };
+    Shape::new(MAX_SYMBOLS.get() as u32, &rings())
+        .and_then(|shape| shape.with_places(MAX_INTERVALS.get() as usize, spare))
+        .map_err(|why| why.to_string())
+}
+
+/// How often the snapshot is written; zero: never.
+pub fn snapshot_interval() -> Duration {
+    seconds(&SNAPSHOT_INTERVAL)
 }

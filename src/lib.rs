@@ -1,7 +1,7 @@
 //! vyx: a live crypto market and its signal engine inside Postgres.
 //!
 //! ```text
-//!  exchange ──ws/http──▶ vyx-feed ──Sink──▶ worker::ingest ──▶ vyx-core::Store (shared memory)
+//!  exchange ──ws/http──▶ vyx-feed ──Sink──▶ vyx-ingest ──▶ vyx-core::Store (shared memory) ◀──▶ snapshot file
 //!                                                                │            │
 //!                                              closed candles    │            │  klines, tickers
 //!                                                                ▼            ▼
@@ -12,6 +12,7 @@
 //! ```
 //!
 //! Data goes one way: exchange → wire → [`Sink`](vyx_feed::Sink) → ring → columns → programs → outcomes → table.
+//! What is missing on the way is noticed by the feed, noted in the ledger of gaps beside the rings, and ended there.
 //! A script goes its own way once: text → compiler → program → table. Control goes the other way, as settings
 //! read at the top of a loop.
 //!
@@ -21,6 +22,7 @@
 //! |---|---|---|
 //! | `vyx-core` | vocabulary; the store: rings, tickers, directory, counters over a slice of atomic words | Postgres, clocks, I/O |
 //! | `vyx-feed` | the exchange: streams, history, reconnection | Postgres, the store |
+//! | `vyx-ingest` | what the feed says into the store; the snapshot file | Postgres |
 //! | `vyx-engine` | programs, indicators, evaluation as columns | scripts, rings, Postgres |
 //! | `vyx-compiler` | script text to program, in a confined process of its own | Postgres; it is not linked here |
 //! | [`guc`] | the settings | |
@@ -75,7 +77,9 @@ extension_sql_file!(
         vyx_ticker,
         vyx_symbols,
         vyx_series,
+        vyx_gaps,
         vyx_health,
+        vyx_metrics,
         vyx_version,
         vyx_validate,
         vyx_values,

@@ -44,5 +44,5 @@ fn _evaluate_batch(interval: Option<&str>) -> Result<Option<JsonB>, ErrorReport>
 
 fn tracked(store: &Store<'static>, text: &str) -> Result<Interval, Error> {
     let interval = parse_interval(text)?;
-    if store.shape().slots(interval) == 0 { Err(Error::UntrackedInterval(interval)) } else { Ok(interval) }
+    if store.slots(interval) == 0 { Err(Error::UntrackedInterval(interval)) } else { Ok(interval) }
 }

@@ -1,5 +1,7 @@
 //! How vyx is doing, in one row, and which vyx it is.
 
+#![allow(unsafe_code)]
+
 use super::timestamp;
 use crate::worker::{evaluate, wall_time};
 use crate::{guc, shmem};
@@ -18,7 +20,7 @@ fn assess(store: &Store<'static>, now: Millis) -> (&'static str, String) {
     let overdue = |worker: &WorkerStatus| now.0 - worker.heartbeat.0 > HEARTBEAT_OVERDUE.0;
     let gauge = |gauge| store.gauge(gauge);
     let ingest = match store.worker(WorkerKind::Ingest).status() {
-        None => return ("down", "vyx ingest is not running: see the server log, and max_worker_processes".into()),
+        None => return ("down", format!("vyx ingest is not running: {}", why_absent())),
         Some(worker) if overdue(&worker) => {
             return (
                 "down",
@@ -38,7 +40,11 @@ fn assess(store: &Store<'static>, now: Millis) -> (&'static str, String) {
         _ if !guc::evaluate_worker() => {}
         Some(worker) if !overdue(&worker) && worker.state == evaluate::WELL => {}
         Some(worker) if !overdue(&worker) => return ("degraded", format!("vyx evaluate: {}", worker.state)),
-        _ => return ("degraded", "vyx evaluate is not running: signals wait for CALL vyx_evaluate()".into()),
+        None if recovering() => {} // where nothing can be written, nobody evaluates
+        _ => {
+            let why = why_absent();
+            return ("degraded", format!("vyx evaluate is not running, signals wait for CALL vyx_evaluate(): {why}"));
+        }
     }
     let (subscribed, wanted) = (gauge(Gauge::Streams), gauge(Gauge::StreamsWanted));
     if subscribed < wanted {
@@ -49,20 +55,46 @@ fn assess(store: &Store<'static>, now: Millis) -> (&'static str, String) {
         return ("degraded", "the series have not been looked at yet".into());
     }
     if done < total {
-        return ("degraded", format!("history is being filled: {done} of {total} series are complete"));
+        let left = gauge(Gauge::BackfillSeconds);
+        return (
+            "degraded",
+            format!("history is being filled: {done} of {total} series are complete, about {left} s are left"),
+        );
     }
-    match gauge(Gauge::SymbolsLeftOut) {
-        0 => ("ok", "every series is followed".into()),
-        left_out => {
-            ("degraded", format!("{left_out} symbols found no place: raise vyx.max_symbols, or check vyx.symbols"))
+    match (gauge(Gauge::SymbolsLeftOut), gauge(Gauge::IntervalsLeftOut)) {
+        (0, 0) => {}
+        (0, left_out) => {
+            let remedy = "raise vyx.max_intervals and restart the server";
+            return ("degraded", format!("no memory was reserved for {left_out} of vyx.intervals: {remedy}"));
+        }
+        (left_out, _) => {
+            let remedy = "raise vyx.max_symbols, or check vyx.symbols";
+            return ("degraded", format!("{left_out} symbols found no place: {remedy}"));
         }
     }
+    match store.quiet_series() {
+        0 => ("ok", "every series is followed".into()),
+        quiet => ("ok", format!("every series is followed; {quiet} are quiet, connected and with nothing to say")),
+    }
+}
+
+/// Why a worker that should be there is not, as far as it can be told from here.
+fn why_absent() -> String {
+    // SAFETY: an integer setting that is fixed when the server starts.
+    let processes = unsafe { pg_sys::max_worker_processes };
+    format!("see the server log; it needs a place of its own among the {processes} of max_worker_processes")
+}
+
+fn recovering() -> bool {
+    // SAFETY: looks at shared memory that lives as long as the server.
+    unsafe { pg_sys::RecoveryInProgress() }
 }
 
 /// One row on the state of vyx: status and reason in words, workers, connections, counters, progress.
 ///
 /// `skew_ms` is the exchange's clock minus this machine's; `used_weight` of the exchange's current minute;
-/// `series_complete` of `series_total` have all the history that is kept.
+/// `series_complete` of `series_total` have all the history that is kept, the rest in about `seconds_left`; `gaps_open` are the
+/// rows of `vyx_gaps()` without a resolution; `snapshot_time` is when the snapshot was last written, by this machine's clock.
 #[pg_extern(stable, parallel_safe)]
 #[allow(clippy::type_complexity, clippy::result_large_err)]
 fn vyx_health() -> Result<
@@ -78,6 +110,8 @@ fn vyx_health() -> Result<
             name!(streams_wanted, i64),
             name!(series_complete, i64),
             name!(series_total, i64),
+            name!(seconds_left, i64),
+            name!(gaps_open, i64),
             name!(messages, i64),
             name!(closes, i64),
             name!(reconnects, i64),
@@ -90,6 +124,7 @@ fn vyx_health() -> Result<
             name!(ingest_heartbeat, Option<TimestampWithTimeZone>),
             name!(evaluate_pid, Option<i32>),
             name!(evaluate_heartbeat, Option<TimestampWithTimeZone>),
+            name!(snapshot_time, Option<TimestampWithTimeZone>),
         ),
     >,
     ErrorReport,
@@ -112,6 +147,8 @@ fn vyx_health() -> Result<
         gauge(Gauge::StreamsWanted),
         gauge(Gauge::BackfillDone),
         gauge(Gauge::BackfillTotal),
+        gauge(Gauge::BackfillSeconds),
+        store.gap_ledger().iter().filter(|gap| gap.resolved.is_none()).count() as i64,
         count(Counter::Messages),
         count(Counter::Closes),
         count(Counter::Reconnects),
@@ -124,6 +161,7 @@ fn vyx_health() -> Result<
         heartbeat(&ingest),
         evaluate.as_ref().map(|worker| worker.pid),
         heartbeat(&evaluate),
+        Some(Millis(gauge(Gauge::SnapshotTime))).filter(|at| at.0 > 0).and_then(timestamp),
     )))
 }
 

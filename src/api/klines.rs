@@ -143,7 +143,7 @@ fn vyx_snapshot(
 > {
     let interval = parse_interval(required("interval", interval)?)?;
     let store = shmem::store()?;
-    if store.shape().slots(interval) == 0 {
+    if store.slots(interval) == 0 {
         return Err(Error::UntrackedInterval(interval).into());
     }
     let rows: Vec<_> = store

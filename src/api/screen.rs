@@ -146,7 +146,7 @@ fn vyx_screen(
     let script = required("script", script)?;
     let interval = parse_interval(required("interval", interval)?)?;
     let store = shmem::store()?;
-    if store.shape().slots(interval) == 0 {
+    if store.slots(interval) == 0 {
         return Err(Error::UntrackedInterval(interval).into());
     }
     let question = Question::new(script, interval)?;

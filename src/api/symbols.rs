@@ -48,7 +48,10 @@ fn vyx_symbols() -> Result<
 
 /// Every series: what is held of it, its state, and the account of what was missing.
 ///
-/// `gaps` counts klines that should be held by now and are not; `lag_ms` is market time minus the close of the newest
+/// `state`: `live`; `quiet` where everything is there and a connected stream has had nothing to say for 2.5 minutes of market
+/// time; `stale` where the stream is not connected or the newest klines are missing; `backfilling` where older ones are;
+/// `halted` where the exchange does not trade the pair; `empty` before the first kline. `gaps` counts runs of klines that
+/// should be held by now and are not, each of them a row of `vyx_gaps()`; `lag_ms` is market time minus the close of the newest
 /// kline up to which nothing is missing, NULL before the first.
 #[pg_extern(stable, parallel_safe)]
 #[allow(clippy::type_complexity)]
@@ -75,7 +78,7 @@ fn vyx_series() -> Result<
     let mut rows = Vec::new();
     for id in store.symbols() {
         let Some(entry) = store.symbol(id) else { continue };
-        for interval in store.shape().intervals() {
+        for interval in store.intervals() {
             // A symbol that left meanwhile has no rows; one that is being written is read at the next call.
             let Some(Ok(status)) = store.series(id, interval).map(|series| store.status(series)) else { continue };
             let lag = status.complete_through.map(|ordinal| market_time.0 - interval.close_time(ordinal).0);

@@ -110,7 +110,7 @@ impl Evaluator {
         self.waiting = false;
         self.first_seen.retain(|_, seen| seen.elapsed() < REMEMBER);
         self.finish_pending(&market, tables, &mut batch);
-        let intervals = request.store.shape().intervals();
+        let intervals = request.store.intervals();
         let mut works: Vec<Work> = intervals
             .filter(|interval| request.only.is_none_or(|only| only == *interval))
             .filter_map(|interval| Work::new(&market, tables, interval, &symbols, now))

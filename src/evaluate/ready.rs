@@ -92,7 +92,7 @@ pub fn first_exact(symbol: &Symbol, interval: Interval, known: &Completeness) ->
 /// The interval from whose closed candles the volume of 24 hours is summed: 5m, or the next that is tracked.
 pub fn volume_interval(market: &StoreMarket) -> Option<Interval> {
     use Interval::{H1, M1, M3, M5, M15, M30};
-    [M5, M3, M1, M15, M30, H1].into_iter().find(|interval| market.store().shape().slots(*interval) != 0)
+    [M5, M3, M1, M15, M30, H1].into_iter().find(|interval| market.store().slots(*interval) != 0)
 }
 
 /// What was traded in a symbol, in its quote asset, in the 24 hours up to a close: the sum over the closed candles of an
@@ -122,7 +122,7 @@ pub fn quote_volume(market: &StoreMarket, symbol: &Symbol, interval: Interval, t
 
 /// Whether all tracked series of a symbol whose candle closes then are settled.
 pub fn is_settled(market: &StoreMarket, symbol: &Symbol, close_time: Millis) -> bool {
-    market.store().shape().intervals().all(|interval| {
+    market.store().intervals().all(|interval| {
         let Some(ordinal) = interval.closing_at(close_time) else { return true };
         let Some(series) = market.series(symbol, interval) else { return false };
         market.is_settled(series, ordinal)

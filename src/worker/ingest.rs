@@ -1,6 +1,6 @@
 //! `vyx ingest`: carries the market from the exchange into shared memory.
 //!
-//! Runs the feed in turns and writes what it says into the store. No database, no SQL, no parsing.
+//! The process around `vyx-feed` and `vyx-ingest`: signals, settings, the log, turns to work in. No database, no SQL.
 
 #![allow(unsafe_code)]
 
@@ -10,20 +10,26 @@ use crate::{guc, shmem};
 use pgrx::bgworkers::{BackgroundWorker, SignalWakeFlags};
 use pgrx::pg_sys;
 use pgrx::prelude::*;
-use std::cell::RefCell;
-use std::collections::{HashSet, VecDeque};
-use std::ops::RangeInclusive;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::watch;
-use vyx_core::store::{Counter, Gauge, Series, Store, WorkerKind, Writer};
-use vyx_core::{Interval, Kline, Millis, Symbol, SymbolInfo, Ticker};
-use vyx_feed::{Disconnect, Event, Level, Sink};
+use vyx_core::Millis;
+use vyx_core::store::snapshot::Header;
+use vyx_core::store::{Store, WorkerBlock, WorkerKind};
+use vyx_feed::{Level, Settings};
+use vyx_ingest::{Loaded, Owner, SnapshotFile, StoreSink};
 
 /// How long the tasks run between two looks at signals: a shutdown waits at most this long.
 const TURN: Duration = Duration::from_millis(100);
-/// Log lines kept between two turns; more are dropped and counted.
-const MOST_LOG_LINES: usize = 64;
+/// How long the snapshot may take of a turn.
+const SNAPSHOT_TURN: Duration = Duration::from_millis(4);
+/// How long a shutdown waits for the last round of the snapshot.
+const SNAPSHOT_FINISH: Duration = Duration::from_millis(300);
+/// Between two looks at signals while a snapshot is read.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// In the data directory, which is where the server's processes work. Base backups, pg_rewind and checksum checks leave
+/// files out whose names begin like this; the server itself removes such files only from directories of its own.
+const SNAPSHOT_FILE: &str = "pgsql_tmp_vyx.snapshot";
 
 #[pg_guard]
 #[unsafe(no_mangle)]
@@ -33,8 +39,14 @@ pub extern "C-unwind" fn vyx_ingest_main(_arg: pg_sys::Datum) {
     let worker = store.worker(WorkerKind::Ingest);
     worker.started(std::process::id() as i32, shmem::proc_number(), wall_time());
 
-    let (settings, current) = watch::channel(guc::feed());
-    let sink = Rc::new(StoreSink::new(store));
+    let sink = Rc::new(StoreSink::new(store, Process { store }));
+    let first = settings(&sink);
+    let mut snapshot = SnapshotFile::new(SNAPSHOT_FILE, header(&first));
+    if !restore(&mut snapshot, &sink, &worker) {
+        worker.stopped();
+        leave()
+    }
+    let (settings_sender, current) = watch::channel(first);
     let spoken_to = Rc::clone(&sink);
     let mut feed = Turns::of(async move { vyx_feed::run(current, &*spoken_to).await })
         .unwrap_or_else(|error| panic!("vyx ingest: no runtime: {error}"));
@@ -42,201 +54,95 @@ pub extern "C-unwind" fn vyx_ingest_main(_arg: pg_sys::Datum) {
     while BackgroundWorker::wait_latch(Some(Duration::ZERO)) {
         if BackgroundWorker::sighup_received() {
             reload_settings();
-            settings.send_replace(guc::feed());
+            let new = settings(&sink);
+            snapshot.set_header(header(&new));
+            settings_sender.send_replace(new);
             sink.forget_trouble();
         }
         feed.turn(TURN);
-        sink.write_log();
+        let written = snapshot.turn(sink.writer(), guc::snapshot_interval(), SNAPSHOT_TURN, wall_time());
+        tell_failure(&sink, written);
+        write_log(&sink);
         worker.heartbeat(wall_time());
+    }
+    if !guc::snapshot_interval().is_zero() {
+        tell_failure(&sink, snapshot.finish(sink.writer(), SNAPSHOT_FINISH, wall_time()));
+        write_log(&sink);
     }
     worker.stopped();
     leave()
 }
 
-/// What the feed says, written into the store.
-struct StoreSink {
+/// This process, as the store's side sees it.
+struct Process {
     store: Store<'static>,
-    writer: Writer<'static>,
-    log: RefCell<VecDeque<(Level, String)>>,
-    /// Why there is no connection, for the state of the worker.
-    trouble: RefCell<Option<String>>,
 }
 
-impl StoreSink {
-    fn new(store: Store<'static>) -> StoreSink {
-        // What the process before this one measured says nothing about this one.
-        for measured in [
-            Gauge::Connections,
-            Gauge::Streams,
-            Gauge::StreamsWanted,
-            Gauge::SymbolsLeftOut,
-            Gauge::BackfillDone,
-            Gauge::BackfillTotal,
-        ] {
-            store.set_gauge(measured, 0);
-        }
-        let sink =
-            StoreSink { store, writer: Writer::attach(store), log: RefCell::default(), trouble: RefCell::default() };
-        sink.publish_state();
-        sink
-    }
-
-    /// Hands the feed's words to the server log: here, between turns, where Postgres may be called.
-    fn write_log(&self) {
-        for (level, text) in self.log.borrow_mut().drain(..) {
-            match level {
-                Level::Info => log!("vyx ingest: {text}"),
-                Level::Warning | Level::Error => warning!("vyx ingest: {text}"),
-            }
-        }
-    }
-
-    /// What was wrong may have been the settings: under new ones it has to show itself again.
-    fn forget_trouble(&self) {
-        *self.trouble.borrow_mut() = None;
-        self.publish_state();
-    }
-
-    /// Tells in words how the feed is doing.
-    fn publish_state(&self) {
-        let state = match (&*self.trouble.borrow(), self.store.gauge(Gauge::Connections)) {
-            (Some(trouble), 0) => trouble.clone(),
-            (None, 0) => "connecting to the exchange".to_owned(),
-            (_, _) => "following the exchange".to_owned(),
-        };
-        self.store.worker(WorkerKind::Ingest).set_state(&state);
-    }
-
-    fn series(&self, symbol: &Symbol, interval: Interval) -> Option<Series> {
-        self.store.series(self.store.find(symbol)?, interval)
-    }
-
-    fn offer(&self, series: Series, kline: &Kline) {
-        if self.writer.put_kline(series, kline).accepted() && kline.closed {
-            shmem::wake(&self.store, WorkerKind::Evaluate);
-        }
-    }
-
-    fn set(&self, gauge: Gauge, value: usize) {
-        self.store.set_gauge(gauge, value as i64);
-    }
-}
-
-impl Sink for StoreSink {
-    fn universe(&self, listed: &[SymbolInfo]) -> Vec<Symbol> {
-        // Who is no longer listed makes room before the new ones come.
-        let kept: HashSet<Symbol> = listed.iter().map(|info| info.symbol).collect();
-        for id in self.store.symbols() {
-            if self.store.symbol(id).is_some_and(|entry| !kept.contains(&entry.info.symbol)) {
-                self.writer.remove_symbol(id);
-            }
-        }
-        let since = self.store.market_time();
-        listed.iter().filter(|info| self.writer.put_symbol(info, since).is_ok()).map(|info| info.symbol).collect()
-    }
-
-    fn kline(&self, symbol: &Symbol, interval: Interval, kline: &Kline) {
-        match self.series(symbol, interval) {
-            Some(series) => {
-                self.offer(series, kline);
-                self.writer.note_event(series.symbol(), self.store.market_time());
-            }
-            None => self.store.add(Counter::Dropped, 1),
-        }
-    }
-
-    fn ticker(&self, symbol: &Symbol, ticker: &Ticker) {
-        match self.store.find(symbol) {
-            Some(id) => {
-                self.writer.put_ticker(id, ticker);
-            }
-            None => self.store.add(Counter::Dropped, 1),
-        }
-    }
-
-    fn history(&self, symbol: &Symbol, interval: Interval, from: i64, through: i64, klines: &[Kline]) {
-        let Some(series) = self.series(symbol, interval) else {
-            self.store.add(Counter::Dropped, klines.len() as u64);
-            return;
-        };
-        for kline in klines {
-            self.writer.put_kline(series, kline);
-        }
-        self.writer.confirm(series, from, through);
+impl Owner for Process {
+    fn wake(&self) {
         shmem::wake(&self.store, WorkerKind::Evaluate);
     }
 
-    fn begins(&self, symbol: &Symbol, interval: Interval, ordinal: i64) {
-        if let Some(series) = self.series(symbol, interval) {
-            self.writer.set_first_ever(series, ordinal);
+    fn wall_time(&self) -> Millis {
+        wall_time()
+    }
+}
+
+type Sink = StoreSink<'static, Process>;
+
+/// The settings as they are now, with the intervals for which there is memory.
+fn settings(sink: &Sink) -> Settings {
+    Settings { intervals: sink.set_intervals(&guc::rings()), ..guc::feed() }
+}
+
+fn header(settings: &Settings) -> Header {
+    // SAFETY: reads a number from the control file as the server has it in memory.
+    Header::new(unsafe { pg_sys::GetSystemIdentifier() }, &settings.rest_url)
+}
+
+/// Brings back what the last snapshot has, if the memory is new; `false` when the process is to end meanwhile.
+fn restore(snapshot: &mut SnapshotFile, sink: &Sink, worker: &WorkerBlock) -> bool {
+    let store = sink.writer().store();
+    if guc::snapshot_interval().is_zero() || store.symbols().next().is_some() {
+        return true;
+    }
+    worker.set_state("reading the snapshot");
+    let (start, mut looked_at, mut goes_on) = (Instant::now(), Instant::now(), true);
+    let loaded = snapshot.load(sink.writer(), &mut || {
+        if looked_at.elapsed() >= LOOK_EVERY {
+            looked_at = Instant::now();
+            worker.heartbeat(wall_time());
+            goes_on = BackgroundWorker::wait_latch(Some(Duration::ZERO));
         }
-    }
-
-    fn missing(&self, symbol: &Symbol, interval: Interval, settled: Millis) -> Option<RangeInclusive<i64>> {
-        let series = self.series(symbol, interval)?;
-        self.store.missing(series, settled, self.store.depth(series)).ok().flatten()
-    }
-
-    fn market_time(&self, at: Millis) {
-        self.store.raise_market_time(at);
-        self.store.set_gauge(Gauge::SkewMs, at.0 - wall_time().0);
-    }
-
-    fn event(&self, event: Event) {
-        let add = |counter| self.store.add(counter, 1);
-        match event {
-            Event::Message => {
-                add(Counter::Messages);
-                self.store.set_gauge(Gauge::LastFrame, wall_time().0);
-            }
-            Event::BadFrame | Event::BadHistoryRow => add(Counter::BadFrames),
-            Event::UnknownFrame => add(Counter::UnknownFrames),
-            Event::Connected { connections } => {
-                add(Counter::Connects);
-                *self.trouble.borrow_mut() = None;
-                self.set(Gauge::Connections, connections);
-                self.publish_state();
-            }
-            Event::Disconnected { connections, reason } => {
-                add(if reason.is_planned() { Counter::Rotations } else { Counter::Reconnects });
-                if reason == Disconnect::Silent {
-                    add(Counter::StalledConnections);
-                }
-                *self.trouble.borrow_mut() = Some(reason.to_string());
-                self.set(Gauge::Connections, connections);
-                self.publish_state();
-            }
-            Event::ConnectFailed { reason } => {
-                add(Counter::ConnectFailures);
-                *self.trouble.borrow_mut() = Some(reason.to_string());
-                self.publish_state();
-            }
-            Event::Streams { subscribed, wanted } => {
-                self.set(Gauge::Streams, subscribed);
-                self.set(Gauge::StreamsWanted, wanted);
-            }
-            Event::Request => add(Counter::RestRequests),
-            Event::RequestFailed => add(Counter::RestFailures),
-            Event::Weight(weight) => self.set(Gauge::UsedWeight, weight as usize),
-            Event::Progress { done, total } => {
-                self.set(Gauge::BackfillDone, done);
-                self.set(Gauge::BackfillTotal, total);
-            }
-            Event::SymbolsLeftOut(count) => self.set(Gauge::SymbolsLeftOut, count),
+        goes_on
+    });
+    match loaded {
+        Loaded::Nothing => {}
+        Loaded::Restored { klines, cut_off } => {
+            let end = if cut_off { "; its last round was cut off and left out" } else { "" };
+            log!("vyx ingest: a snapshot brought {klines} klines back in {:?}{end}", start.elapsed());
         }
-    }
-
-    fn log(&self, level: Level, text: String) {
-        // Without a list of symbols no connection is tried, so the words for the log may be all there is.
-        if level > Level::Info {
-            *self.trouble.borrow_mut() = Some(text.clone());
-            self.publish_state();
+        Loaded::Refused(why) if goes_on => {
+            warning!("vyx ingest: the snapshot {SNAPSHOT_FILE} is not used: {why}; history is fetched anew");
         }
-        let mut log = self.log.borrow_mut();
-        if log.len() < MOST_LOG_LINES {
-            log.push_back((level, text));
-        } else {
-            self.store.add(Counter::LogLinesDropped, 1);
+        Loaded::Refused(_) => {}
+    }
+    sink.forget_trouble();
+    goes_on
+}
+
+fn tell_failure(sink: &Sink, written: std::io::Result<()>) {
+    if let Err(error) = written {
+        sink.say(Level::Warning, format!("the snapshot {SNAPSHOT_FILE} cannot be written: {error}"));
+    }
+}
+
+/// Hands the lines of this turn to the server log: here, where Postgres may be called.
+fn write_log(sink: &Sink) {
+    for (level, text) in sink.take_log() {
+        match level {
+            Level::Info => log!("vyx ingest: {text}"),
+            Level::Warning | Level::Error => warning!("vyx ingest: {text}"),
         }
     }
 }

@@ -103,6 +103,14 @@ impl<'a> Store<'a> {
         })
     }
 
+    /// How many series are [`SeriesState::Quiet`], as their headers say at the moment.
+    pub fn quiet_series(&self) -> usize {
+        let now = self.market_time();
+        let quiet = |series: Series| self.ring_of(series).is_some_and(|ring| ring.is_quiet(now));
+        let all = self.symbols().flat_map(|id| self.intervals().filter_map(move |interval| self.series(id, interval)));
+        all.filter(|series| quiet(*series)).count()
+    }
+
     /// What is known of a series, measured at the store's market time.
     ///
     /// # Errors
@@ -137,7 +145,7 @@ impl<'a> Store<'a> {
                 SeriesState::Stale
             } else if !gaps.is_empty() {
                 SeriesState::Backfilling
-            } else if market_time.0 - (ring.get(Field::Heard).max(ring.get(Field::Subscribed)) as i64) > QUIET_AFTER.0 {
+            } else if ring.is_quiet(market_time) {
                 SeriesState::Quiet
             } else {
                 SeriesState::Live
@@ -200,6 +208,12 @@ impl<'a> Store<'a> {
 }
 
 impl Ring<'_> {
+    /// Connected, and nothing was said for long.
+    fn is_quiet(&self, now: Millis) -> bool {
+        let subscribed = self.get(Field::Subscribed);
+        subscribed != 0 && now.0 - self.get(Field::Heard).max(subscribed) as i64 > QUIET_AFTER.0
+    }
+
     fn depth(&self) -> i64 {
         (self.capacity - 1).max(1)
     }

@@ -92,6 +92,11 @@ pub(super) struct SeriesHead {
 }
 
 impl Header {
+    /// `exchange`: the address of its history.
+    pub fn new(system: u64, exchange: &str) -> Header {
+        Header { system, exchange: u64::from(crc32fast::hash(exchange.as_bytes())) }
+    }
+
     pub fn to_bytes(self) -> [u8; HEADER_BYTES] {
         let mut bytes = [0; HEADER_BYTES];
         bytes[..8].copy_from_slice(MAGIC);
