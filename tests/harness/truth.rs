@@ -194,7 +194,7 @@ impl Truth {
 pub fn troubled(session: &Session) -> BTreeMap<String, String> {
     let rows = session.rows(
         "SELECT symbol || ' ' || \"interval\", format('%s, %s gaps', state, gaps) FROM vyx_series()
-         WHERE state <> 'live' OR gaps > 0",
+         WHERE state NOT IN ('live', 'quiet') OR gaps > 0",
         &[],
     );
     rows.iter().map(|row| (row.get(0), row.get(1))).collect()
