@@ -1,7 +1,8 @@
 //! The exchange as all its parts see it: market, clock, connections, faults and counters.
 
 use crate::clock::{Clock, wall_millis};
-use crate::fault::{Fault, Faults, Kind, MALFORMED};
+use crate::fault::{Fault, Kind, MALFORMED};
+use crate::faults::Faults;
 use crate::hub::{Hub, Order};
 use crate::interval::MINUTE;
 use crate::market::Market;

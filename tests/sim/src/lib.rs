@@ -5,7 +5,7 @@
 //! symbols ─→ market ─→ publish ─→ hub ─→ ws::session ─→ client
 //!  (csv)       │                  ↑ ws::control (SUBSCRIBE …)
 //!              └────→ rest ─────────────────────────→ client
-//! clock: market time     fault: asked by all     control: POST /control/…
+//! clock: market time     faults: asked by all     control: POST /control/…
 //! ```
 //!
 //! [`Market`] is a pure function of seed, symbol and time, down to single trades, so that streams, history and tickers
@@ -23,6 +23,7 @@ mod control;
 mod event;
 mod exchange;
 mod fault;
+mod faults;
 mod hub;
 mod interval;
 mod market;
