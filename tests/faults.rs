@@ -50,7 +50,7 @@ fn a_silent_connection_is_replaced() {
     play("stall", &[("vyx.stale_after", "5s")], |stage, session| {
         let [before, ..] = counters(session);
         let stalled = stage.exchange.state().connections[0].id;
-        stage.inject(Kind::Stall, |fault| (fault.connection, fault.for_ms) = (Some(stalled), Some(60_000)));
+        stage.inject(Kind::HalfOpen, |fault| (fault.connection, fault.for_ms) = (Some(stalled), Some(60_000)));
         until("the silence is noticed", || (counters(session)[0] > before).then_some(()));
         until("history closed what was not heard", || (repaired(session) > 0).then_some(()));
     });

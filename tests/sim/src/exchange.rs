@@ -30,7 +30,7 @@ pub struct Counters {
     pub control_messages: u64,
     pub closed_for_too_many_messages: u64,
     pub closed_without_pong: u64,
-    /// Events that a fault kept back: missing closes, and frames of stalled connections.
+    /// Events that a fault kept back: missing closes, and frames of half-open connections.
     pub withheld: u64,
     /// Request weight used in the minute of wall time of this number.
     weight_minute: i64,
@@ -65,14 +65,23 @@ impl Exchange {
             Kind::Drop => self.hub().order(fault.connection, Order::Drop { reset: fault.reset.unwrap_or(false) }),
             Kind::Malformed => {
                 let usual = || MALFORMED.map(str::to_owned).to_vec();
-                for frame in fault.frames.unwrap_or_else(usual) {
+                for frame in fault.frames.clone().unwrap_or_else(usual) {
                     self.hub().broadcast(fault.connection, |_| frame.clone());
                 }
             }
             Kind::ServerShutdown => self.announce_shutdown(Duration::from_millis(fault.by_ms.unwrap_or(0))),
-            _ => return Ok(Some(self.faults().add(fault))),
+            _ => {}
         }
-        Ok(None)
+        if !fault.kind.row().lasting {
+            return Ok(None);
+        }
+        let (kind, connection) = (fault.kind, fault.connection);
+        let id = self.faults().add(fault);
+        if kind == Kind::HalfOpen {
+            // From this moment on: a connection that waits for a message must not answer the next one first.
+            self.hub().order(connection, Order::Look);
+        }
+        Ok(Some(id))
     }
 
     /// Tells every connection, subscribed or not, and closes it after the notice.

@@ -5,23 +5,6 @@
 
 use serde::{Deserialize, Serialize};
 
-/// What goes wrong.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Kind {
-    Drop,
-    Stall,
-    Repeat,
-    Reorder,
-    Delay,
-    Malformed,
-    MissingClose,
-    RefuseRest,
-    RefuseConnections,
-    ServerShutdown,
-    Hole,
-}
-
 /// A kind, the fields it must have, the fields it may have, and whether it is done at once or stays in force.
 pub struct Row {
     pub kind: Kind,
@@ -30,38 +13,55 @@ pub struct Row {
     pub lasting: bool,
 }
 
-/// Every kind. `count` is how often it acts before it ends, `for_ms` how long it stays, in real time; without
-/// either it stays until cleared.
-pub const KINDS: &[Row] = &[
-    // Closes connections without a close frame; `reset` sends a TCP reset.
-    Row { kind: Kind::Drop, needs: &[], takes: &["connection", "reset"], lasting: false },
-    // Nothing is read or sent while TCP stays up; events of that time are lost to the connection.
-    Row { kind: Kind::Stall, needs: &[], takes: &["connection", "for_ms"], lasting: true },
-    // Every event is sent twice.
-    Row { kind: Kind::Repeat, needs: &[], takes: &["symbol", "interval", "for_ms", "count"], lasting: true },
-    // Neighbouring events of a stream change places.
-    Row { kind: Kind::Reorder, needs: &[], takes: &["symbol", "interval", "for_ms", "count"], lasting: true },
-    // Events are sent `by_ms` of real time later.
-    Row { kind: Kind::Delay, needs: &["by_ms"], takes: &["symbol", "interval", "for_ms", "count"], lasting: true },
-    // Sends `frames`, or one of each bad kind, to the connections.
-    // They are text; the bytes are valid UTF-8, since no server would get further with others.
-    Row { kind: Kind::Malformed, needs: &[], takes: &["connection", "frames"], lasting: false },
-    // Closing events are not sent; history has the klines.
-    Row { kind: Kind::MissingClose, needs: &[], takes: &["symbol", "interval", "for_ms", "count"], lasting: true },
-    // REST answers with `status`, and a Retry-After header if given.
-    Row {
-        kind: Kind::RefuseRest,
-        needs: &["status"],
-        takes: &["retry_after_s", "path", "for_ms", "count"],
-        lasting: true,
-    },
-    // WebSocket handshakes are answered with `status`; without one the TCP connection is closed.
-    Row { kind: Kind::RefuseConnections, needs: &[], takes: &["status", "for_ms", "count"], lasting: true },
-    // Announces the end to every connection and closes it `by_ms` of real time later.
-    Row { kind: Kind::ServerShutdown, needs: &[], takes: &["by_ms"], lasting: false },
-    // History lacks the klines with `from <= open time <= to` (milliseconds of market time).
-    Row { kind: Kind::Hole, needs: &["symbol", "interval", "from", "to"], takes: &["for_ms", "count"], lasting: true },
-];
+/// Makes [`Kind`] and [`KINDS`] of the same rows, so that no kind can be without one.
+macro_rules! kinds {
+    ($($(#[$words:meta])* $kind:ident: $when:ident, needs [$($need:literal)*], takes [$($take:literal)*];)*) => {
+        /// What goes wrong.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        pub enum Kind {
+            $($(#[$words])* $kind,)*
+        }
+
+        /// Every kind, in the order of [`Kind`].
+        pub const KINDS: &[Row] = &[$(Row {
+            kind: Kind::$kind,
+            needs: &[$($need),*],
+            takes: &[$($take),*],
+            lasting: kinds!($when),
+        },)*];
+    };
+    (at_once) => { false };
+    (lasting) => { true };
+}
+
+// `count` is how often a kind acts before it ends, `for_ms` how long it stays, in real time; without either it stays
+// until cleared.
+kinds! {
+    /// Closes connections without a close frame; `reset` sends a TCP reset.
+    Drop: at_once, needs [], takes ["connection" "reset"];
+    /// Nothing is read or sent while TCP stays up; events of that time are lost to the connection.
+    HalfOpen: lasting, needs [], takes ["connection" "for_ms"];
+    /// Every event is sent twice.
+    Repeat: lasting, needs [], takes ["symbol" "interval" "for_ms" "count"];
+    /// Neighbouring events of a stream change places.
+    Reorder: lasting, needs [], takes ["symbol" "interval" "for_ms" "count"];
+    /// Events are sent `by_ms` of real time later.
+    Delay: lasting, needs ["by_ms"], takes ["symbol" "interval" "for_ms" "count"];
+    /// Sends `frames`, or one of each bad kind, to the connections. They are text; the bytes are valid UTF-8, since no
+    /// server would get further with others.
+    Malformed: at_once, needs [], takes ["connection" "frames"];
+    /// Closing events are not sent; history has the klines.
+    MissingClose: lasting, needs [], takes ["symbol" "interval" "for_ms" "count"];
+    /// REST answers with `status`, and a Retry-After header if given.
+    RefuseRest: lasting, needs ["status"], takes ["retry_after_s" "path" "for_ms" "count"];
+    /// WebSocket handshakes are answered with `status`; without one the TCP connection is closed.
+    RefuseConnections: lasting, needs [], takes ["status" "for_ms" "count"];
+    /// Announces the end to every connection and closes it `by_ms` of real time later.
+    ServerShutdown: at_once, needs [], takes ["by_ms"];
+    /// History lacks the klines with `from <= open time <= to` (milliseconds of market time).
+    Hole: lasting, needs ["symbol" "interval" "from" "to"], takes ["for_ms" "count"];
+}
 
 /// One order to misbehave; in JSON the same names. Build it with [`Fault::new`] and the fields it needs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -99,7 +99,7 @@ pub struct Fault {
 
 impl Kind {
     pub fn row(self) -> &'static Row {
-        KINDS.iter().find(|row| row.kind == self).expect("every kind has a row, as a test checks")
+        &KINDS[self as usize]
     }
 }
 
@@ -163,24 +163,34 @@ mod tests {
 
     #[test]
     fn every_kind_has_a_row_that_accepts_what_it_needs() {
-        use Kind::*;
-        let all = [
-            Drop,
-            Stall,
-            Repeat,
-            Reorder,
-            Delay,
-            Malformed,
-            MissingClose,
-            RefuseRest,
-            RefuseConnections,
-            ServerShutdown,
-            Hole,
-        ];
-        assert_eq!(all.len(), KINDS.len());
-        for kind in all {
-            let row = kind.row();
-            assert_eq!(Fault::new(kind).check().is_ok(), row.needs.is_empty(), "{kind:?}");
+        for (place, row) in KINDS.iter().enumerate() {
+            assert_eq!(row.kind as usize, place);
+            assert_eq!(Fault::new(row.kind).check().is_ok(), row.needs.is_empty(), "{:?}", row.kind);
+            let known = serde_json::to_value(every_field(row.kind)).unwrap();
+            let names = row.needs.iter().chain(row.takes);
+            assert!(names.clone().all(|name| known.get(name).is_some()), "{:?} names a field that is none", row.kind);
+            let mut least = known.clone();
+            least.as_object_mut().unwrap().retain(|name, _| name == "kind" || row.needs.contains(&name.as_str()));
+            assert_eq!(serde_json::from_value::<Fault>(least).unwrap().check(), Ok(()));
+        }
+    }
+
+    fn every_field(kind: Kind) -> Fault {
+        Fault {
+            kind,
+            symbol: Some("BTCUSDT".to_owned()),
+            interval: Some("1m".to_owned()),
+            connection: Some(1),
+            path: Some("/api/v3/klines".to_owned()),
+            for_ms: Some(1),
+            count: Some(1),
+            status: Some(500),
+            retry_after_s: Some(1),
+            by_ms: Some(1),
+            reset: Some(true),
+            frames: Some(Vec::new()),
+            from: Some(0),
+            to: Some(0),
         }
     }
 

@@ -14,6 +14,8 @@ pub enum Order {
     Drop { reset: bool },
     /// Closes with a close frame after this time.
     Close { after: Duration },
+    /// Leaves what it waits for: something has changed.
+    Look,
 }
 
 /// A connection as the publisher sees it.

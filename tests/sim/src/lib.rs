@@ -38,7 +38,7 @@ mod symbols;
 mod ws;
 
 pub use clock::replace_file;
-pub use fault::{Fault, Kind, MALFORMED};
+pub use fault::{Fault, KINDS, Kind, MALFORMED, Row};
 pub use interval::Interval;
 pub use market::{Csv, Kline, Market, Reader, ReaderMemory, Ticker, decimal};
 pub use settings::{Settings, limits};

@@ -140,7 +140,7 @@ fn a_stalled_connection_is_noticed_and_its_gap_refilled() {
     play(3, &[Interval::M1], async |stage| {
         stage.until("every kline is the truth", Stage::is_complete).await;
         let connection = stage.simulator.state().connections[0].id;
-        stage.inject(Kind::Stall, |f| (f.connection, f.for_ms) = (Some(connection), Some(30_000)));
+        stage.inject(Kind::HalfOpen, |f| (f.connection, f.for_ms) = (Some(connection), Some(30_000)));
         let silent =
             |s: &Stage| s.memory.count(|e| matches!(e, Event::Disconnected { reason: Disconnect::Silent, .. })) > 0;
         stage.until("the silence is noticed", silent).await;

@@ -20,8 +20,8 @@ use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
 
 /// Frames sent with one flush.
 const BATCH: usize = 256;
-/// How often a stalled connection looks whether it may go on.
-const STALL_TURN: Duration = Duration::from_millis(20);
+/// How often a half-open connection looks whether it may go on.
+const HALF_OPEN_TURN: Duration = Duration::from_millis(20);
 
 /// How a connection ends.
 enum End {
@@ -50,7 +50,7 @@ struct Leash {
 }
 
 impl Leash {
-    /// Does the work unless the connection has to end before it is done.
+    /// Does the work unless the connection has to end, or to look about, before it is done.
     async fn hold(&mut self, work: impl Future<Output = Result<(), End>>) -> Result<(), End> {
         tokio::pin!(work);
         loop {
@@ -59,6 +59,7 @@ impl Leash {
                 Some(order) = self.orders.recv() => match order {
                     Order::Drop { reset } => return Err(End::Drop { reset }),
                     Order::Close { after } => self.cut_at = self.cut_at.min(Instant::now() + after),
+                    Order::Look => return Ok(()),
                 },
                 () = sleep_until(self.cut_at) => return Err(End::Close(CloseCode::Away, "")),
                 done = &mut work => return done,
@@ -107,8 +108,8 @@ impl Session {
 
     /// The next thing to do, whatever it is.
     async fn step(&mut self, waiting: &mut mpsc::Receiver<Utf8Bytes>, batch: &mut Vec<Utf8Bytes>) -> Result<(), End> {
-        if self.is_stalled() {
-            tokio::time::sleep(STALL_TURN).await;
+        if self.is_half_open() {
+            tokio::time::sleep(HALF_OPEN_TURN).await;
             self.lose(waiting);
             return Ok(());
         }
@@ -125,19 +126,19 @@ impl Session {
         }
     }
 
-    fn is_stalled(&self) -> bool {
+    fn is_half_open(&self) -> bool {
         let mut faults = self.exchange.faults();
-        faults.act(Kind::Stall, |fault| fault.connection.is_none_or(|id| id == self.id)).is_some()
+        faults.act(Kind::HalfOpen, |fault| fault.connection.is_none_or(|id| id == self.id)).is_some()
     }
 
-    /// Loses the frames of a stalled connection.
+    /// Loses the frames of a half-open connection.
     fn lose(&mut self, waiting: &mut mpsc::Receiver<Utf8Bytes>) {
         let mut lost = 0;
         while waiting.try_recv().is_ok() {
             lost += 1;
         }
         self.exchange.counters().withheld += lost;
-        // The stall is the server's; the client is not blamed for pongs that were not read.
+        // The silence is the server's; the client is not blamed for pongs that were not read.
         self.pong_due = None;
     }
 
@@ -154,12 +155,6 @@ impl Session {
     }
 
     async fn send(&mut self, batch: &mut Vec<Utf8Bytes>) -> Result<(), End> {
-        // The stall may have begun while this waited.
-        if self.is_stalled() {
-            self.exchange.counters().withheld += batch.len() as u64;
-            batch.clear();
-            return Ok(());
-        }
         for frame in batch.drain(..) {
             self.socket.feed(Message::Text(frame)).await.map_err(gone)?;
         }

@@ -4,7 +4,7 @@ use crate::harness::{Client, fault, get, post, rows, simulator, truth_of};
 use serde_json::{Value, json};
 use std::time::Duration;
 use tokio_tungstenite::tungstenite::Error;
-use vyx_sim::{Kind, MALFORMED, Simulator};
+use vyx_sim::{KINDS, Kind, MALFORMED, Simulator};
 
 const STREAM: &str = "btcusdt@kline_1m";
 
@@ -28,16 +28,18 @@ async fn drop_ends_connections_without_a_close_frame() {
 }
 
 #[tokio::test]
-async fn stall_silences_a_connection_for_its_time_and_keeps_it() {
+async fn half_open_silences_a_connection_for_its_time_and_keeps_it() {
     let simulator = simulator(60.0);
     let mut client = subscribed(&simulator).await;
     let id = simulator.state().connections[0].id;
     let mut other = subscribed(&simulator).await;
-    let stall = |fault: &mut vyx_sim::Fault| (fault.connection, fault.for_ms) = (Some(id), Some(1_500));
-    simulator.inject(fault(Kind::Stall, stall)).unwrap();
-    // What was under way when the stall began.
+    let half_open = |fault: &mut vyx_sim::Fault| (fault.connection, fault.for_ms) = (Some(id), Some(1_500));
+    simulator.inject(fault(Kind::HalfOpen, half_open)).unwrap();
+    client.send(json!({"method": "LIST_SUBSCRIPTIONS", "id": 7})).await;
+    // What was under way when it began.
     while !client.is_silent_for(Duration::from_millis(300)).await {}
     assert!(client.is_silent_for(Duration::from_millis(500)).await);
+    assert_eq!(simulator.state().control_messages, 0, "nothing is read");
     other.event(STREAM).await;
     let event = client.event(STREAM).await;
     assert_eq!(event["k"], truth_of(&simulator, &event), "it goes on with the present");
@@ -206,5 +208,5 @@ async fn the_control_endpoint_tells_and_refuses() {
         assert!(answer.json()["error"].is_string());
     }
     assert_eq!(get(&simulator, "/control/nothing").status, 404);
-    assert_eq!(get(&simulator, "/control/kinds").json().as_array().unwrap().len(), 11);
+    assert_eq!(get(&simulator, "/control/kinds").json().as_array().unwrap().len(), KINDS.len());
 }
