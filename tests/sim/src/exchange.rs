@@ -69,7 +69,7 @@ impl Exchange {
                     self.hub().broadcast(fault.connection, |_| frame.clone());
                 }
             }
-            Kind::ServerShutdown => self.announce_shutdown(Duration::from_millis(fault.by_ms.unwrap_or(0))),
+            Kind::ServerShutdown => self.announce_shutdown(fault.by()),
             _ => {}
         }
         if !fault.kind.row().lasting {

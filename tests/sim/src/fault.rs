@@ -4,6 +4,7 @@
 //! question at the right place.
 
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 
 /// A kind, the fields it must have, the fields it may have, and whether it is done at once or stays in force.
 pub struct Row {
@@ -42,6 +43,10 @@ kinds! {
     Drop: at_once, needs [], takes ["connection" "reset"];
     /// Nothing is read or sent while TCP stays up; events of that time are lost to the connection.
     HalfOpen: lasting, needs [], takes ["connection" "for_ms"];
+    /// Bytes towards the client leave one by one, `by_ms` of real time after each other: those of one WebSocket
+    /// connection, or of the requests of a path (the handshake's path stays that of its connection), or all. Each byte
+    /// counts as once. Answers of the control endpoint are not slowed.
+    SlowBytes: lasting, needs ["by_ms"], takes ["connection" "path" "for_ms" "count"];
     /// Every event is sent twice.
     Repeat: lasting, needs [], takes ["symbol" "interval" "for_ms" "count"];
     /// Neighbouring events of a stream change places.
@@ -86,7 +91,7 @@ pub struct Fault {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retry_after_s: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub by_ms: Option<u64>,
+    pub by_ms: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reset: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -123,8 +128,13 @@ impl Fault {
         }
     }
 
+    /// `by_ms` as a span of real time; none without it.
+    pub(crate) fn by(&self) -> Duration {
+        Duration::from_millis(self.by_ms.unwrap_or(0).unsigned_abs())
+    }
+
     /// # Errors
-    /// If a field is missing that the kind needs, or there is one that it does not know.
+    /// If a field is missing that the kind needs, there is one that it does not know, or a value makes no sense.
     pub fn check(&self) -> Result<(), String> {
         let row = self.kind.row();
         let given = serde_json::to_value(self).map_err(|error| error.to_string())?;
@@ -136,12 +146,21 @@ impl Fault {
         if let Some(stranger) = given.keys().find(|field| !known(field)) {
             return Err(format!("{}: \"{stranger}\" means nothing here", given["kind"]));
         }
+        if self.by_ms.is_some_and(|millis| !(0..=LONGEST).contains(&millis)) {
+            return Err(format!("\"by_ms\" must be from 0 to {LONGEST}"));
+        }
+        if self.for_ms.is_some_and(|millis| millis > LONGEST as u64) {
+            return Err(format!("\"for_ms\" must be at most {LONGEST}"));
+        }
         if self.status.is_some_and(|status| !(400..600).contains(&status)) {
             return Err("\"status\" must be from 400 to 599".to_owned());
         }
         Ok(())
     }
 }
+
+/// Spans of time in a fault are at most so many milliseconds (over a century), so that sums with them are times.
+const LONGEST: i64 = 1 << 42;
 
 /// The malformed frames sent when none are named: one for each way in which a frame can be wrong.
 pub const MALFORMED: [&str; 10] = [
@@ -202,5 +221,7 @@ mod tests {
         assert!(fault(r#"{"kind":"repeat","symbl":"BTCUSDT"}"#).unwrap_err().contains("symbl"));
         assert!(fault(r#"{"kind":"refuse_rest","status":200}"#).unwrap_err().contains("400"));
         assert!(fault(r#"{"kind":"hole","symbol":"BTCUSDT"}"#).unwrap_err().contains("interval"));
+        assert!(fault(r#"{"kind":"delay","by_ms":-1}"#).unwrap_err().contains("by_ms"));
+        assert!(fault(r#"{"kind":"repeat","for_ms":18446744073709551615}"#).unwrap_err().contains("for_ms"));
     }
 }

@@ -43,15 +43,24 @@ impl Faults {
         self.active.iter().map(|active| (active.id, active.fault.clone())).collect()
     }
 
-    /// Whether a fault of this kind applies that suits; if so it has acted once.
+    /// The fault of this kind that applies and suits, if there is one.
+    pub fn find(&mut self, kind: Kind, suits: impl Fn(&Fault) -> bool) -> Option<&Fault> {
+        self.first(kind, suits).map(|active| &active.fault)
+    }
+
+    /// The same; if there is one, it has acted once.
     pub fn act(&mut self, kind: Kind, suits: impl Fn(&Fault) -> bool) -> Option<Fault> {
+        let active = self.first(kind, suits)?;
+        active.left = active.left.map(|left| left - 1);
+        Some(active.fault.clone())
+    }
+
+    fn first(&mut self, kind: Kind, suits: impl Fn(&Fault) -> bool) -> Option<&mut Active> {
         if self.active.is_empty() {
             return None;
         }
         self.expire();
-        let active = self.active.iter_mut().find(|active| active.fault.kind == kind && suits(&active.fault))?;
-        active.left = active.left.map(|left| left - 1);
-        Some(active.fault.clone())
+        self.active.iter_mut().find(|active| active.fault.kind == kind && suits(&active.fault))
     }
 
     /// [`Faults::act`] for an event of this symbol and interval.

@@ -26,6 +26,7 @@ mod fault;
 mod faults;
 mod hub;
 mod interval;
+mod line;
 mod market;
 mod noise;
 mod publish;

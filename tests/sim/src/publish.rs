@@ -218,9 +218,9 @@ impl Publisher {
         let exchange = self.exchange.clone();
         let symbol = event.stream.symbol().map(|place| exchange.market.symbols()[place].name.as_str());
         let interval = event.stream.interval().map(Interval::name);
-        let delay = exchange.faults().act_on(Kind::Delay, symbol, interval).and_then(|fault| fault.by_ms);
-        if let Some(millis) = delay {
-            self.delayed.push_back((Instant::now() + Duration::from_millis(millis), event));
+        let delay = exchange.faults().act_on(Kind::Delay, symbol, interval);
+        if let Some(fault) = delay {
+            self.delayed.push_back((Instant::now() + fault.by(), event));
             return;
         }
         if let Some(earlier) = self.held.remove(&event.stream) {

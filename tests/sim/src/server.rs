@@ -1,6 +1,7 @@
-//! One TCP port: HTTP requests, WebSocket upgrades, the control endpoint.
+//! One port: HTTP requests, WebSocket upgrades, the control endpoint.
 
 use crate::exchange::Exchange;
+use crate::line::{Line, Served, Transport};
 use crate::{control, rest, ws};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -9,13 +10,15 @@ use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 
 /// Accepts connections until the task is dropped.
 pub async fn accept(exchange: Arc<Exchange>, listener: TcpListener) {
     loop {
         match listener.accept().await {
             Ok((tcp, _)) => {
+                // Small frames are sent as they come, at worst in larger packets than necessary.
+                let _ = tcp.set_nodelay(true);
                 tokio::spawn(serve(exchange.clone(), tcp));
             }
             // Out of descriptors, most likely: some may be free a moment later.
@@ -24,24 +27,28 @@ pub async fn accept(exchange: Arc<Exchange>, listener: TcpListener) {
     }
 }
 
-async fn serve(exchange: Arc<Exchange>, tcp: TcpStream) {
-    // Small frames are sent as they come, at worst in larger packets than necessary.
-    let _ = tcp.set_nodelay(true);
-    let service = service_fn(move |request| answer(exchange.clone(), request));
+/// Serves one connection to its end, or to its upgrade.
+pub async fn serve<T: Transport>(exchange: Arc<Exchange>, transport: T) {
+    let served = Served::default();
+    let line = Line::new(transport, exchange.clone(), served.clone());
+    let service = service_fn(move |request: Request<Incoming>| {
+        served.request(request.uri().path());
+        answer::<T>(exchange.clone(), request)
+    });
     // An error is a client that left or spoke no HTTP, or a connection that a fault refused.
     let _ = http1::Builder::new()
         .timer(TokioTimer::new())
-        .serve_connection(TokioIo::new(tcp), service)
+        .serve_connection(TokioIo::new(line), service)
         .with_upgrades()
         .await;
 }
 
-async fn answer(
+async fn answer<T: Transport>(
     exchange: Arc<Exchange>,
     request: Request<Incoming>,
 ) -> Result<Response<rest::Body>, impl std::error::Error + Send + Sync> {
     if ws::is_upgrade(&request) {
-        return ws::answer(&exchange, request);
+        return ws::answer::<T>(&exchange, request);
     }
     if request.uri().path().starts_with("/control/") {
         return Ok(control::answer(&exchange, request).await);

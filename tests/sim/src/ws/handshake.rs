@@ -4,6 +4,7 @@ use super::session;
 use crate::event::{Stream, TimeUnit};
 use crate::exchange::Exchange;
 use crate::fault::Kind;
+use crate::line::{Line, Transport};
 use crate::rest::{Answer, refusal};
 use crate::settings::limits;
 use hyper::body::Incoming;
@@ -12,7 +13,6 @@ use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use percent_encoding::percent_decode_str;
 use std::sync::Arc;
-use tokio::net::TcpStream;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::Role;
@@ -31,7 +31,10 @@ pub fn is_upgrade(request: &Request<Incoming>) -> bool {
 
 /// Answers an upgrade request; the connection then lives in a task of its own. An error means that the TCP
 /// connection ends without an answer.
-pub fn answer(exchange: &Arc<Exchange>, mut request: Request<Incoming>) -> Result<Answer, ConnectionRefused> {
+pub fn answer<T: Transport>(
+    exchange: &Arc<Exchange>,
+    mut request: Request<Incoming>,
+) -> Result<Answer, ConnectionRefused> {
     let refused = exchange.faults().act(Kind::RefuseConnections, |_| true);
     if let Some(fault) = refused {
         let status = fault.status.and_then(|status| StatusCode::from_u16(status).ok()).ok_or(ConnectionRefused)?;
@@ -45,9 +48,9 @@ pub fn answer(exchange: &Arc<Exchange>, mut request: Request<Incoming>) -> Resul
     tokio::spawn(async move {
         // A client that leaves during the handshake is nobody's loss.
         let Ok(upgraded) = upgrade.await else { return };
-        let parts = upgraded.downcast::<TokioIo<TcpStream>>().expect("the server serves nothing but TCP");
-        let (tcp, read) = (parts.io.into_inner(), parts.read_buf.to_vec());
-        let socket = WebSocketStream::from_partially_read(tcp, read, Role::Server, None).await;
+        let parts = upgraded.downcast::<TokioIo<Line<T>>>().expect("the server serves nothing else");
+        let (line, read) = (parts.io.into_inner(), parts.read_buf.to_vec());
+        let socket = WebSocketStream::from_partially_read(line, read, Role::Server, None).await;
         session::run(exchange, socket, wish).await;
     });
     let mut response = Response::new(Default::default());

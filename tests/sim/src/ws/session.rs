@@ -5,12 +5,12 @@ use super::handshake::Wish;
 use crate::exchange::Exchange;
 use crate::fault::Kind;
 use crate::hub::{Connection, Order};
+use crate::line::{Line, Transport};
 use crate::settings::limits;
 use futures_util::{SinkExt, StreamExt};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 use tokio_tungstenite::WebSocketStream;
@@ -31,10 +31,10 @@ enum End {
     Drop { reset: bool },
 }
 
-struct Session {
+struct Session<T> {
     exchange: Arc<Exchange>,
     id: u64,
-    socket: WebSocketStream<TcpStream>,
+    socket: WebSocketStream<Line<T>>,
     /// When the messages of the last second came.
     messages: VecDeque<Instant>,
     next_ping: Instant,
@@ -69,12 +69,13 @@ impl Leash {
 }
 
 /// Serves a connection until it ends.
-pub async fn run(exchange: Arc<Exchange>, socket: WebSocketStream<TcpStream>, wish: Wish) {
+pub async fn run<T: Transport>(exchange: Arc<Exchange>, socket: WebSocketStream<Line<T>>, wish: Wish) {
     let (frames, waiting) = mpsc::channel(exchange.settings.waiting_frames);
     let (sender, orders) = mpsc::unbounded_channel();
     let (combined, unit) = (wish.combined, wish.unit);
     let connection = Connection { frames, orders: sender, combined, unit, subscriptions: Vec::new(), cut: false };
     let id = exchange.hub().join(connection);
+    socket.get_ref().served().connection(id);
     exchange.counters().accepted += 1;
     let now = Instant::now();
     let mut leash = Leash { orders, cut_at: now + exchange.settings.lifetime };
@@ -91,7 +92,7 @@ pub async fn run(exchange: Arc<Exchange>, socket: WebSocketStream<TcpStream>, wi
     session.end(end).await;
 }
 
-impl Session {
+impl<T: Transport> Session<T> {
     async fn serve(&mut self, leash: &mut Leash, wish: &Wish, mut waiting: mpsc::Receiver<Utf8Bytes>) -> End {
         if let Some(reply) = control::subscribe_from_url(&self.exchange, self.id, &wish.streams)
             && let Err(end) = leash.hold(self.reply(reply)).await
@@ -217,10 +218,7 @@ impl Session {
                 })
                 .await;
             }
-            End::Drop { reset: true } => {
-                // With no lingering, closing sends a reset and what waits is lost.
-                let _ = self.socket.get_ref().set_zero_linger();
-            }
+            End::Drop { reset: true } => self.socket.get_mut().reset(),
             End::Drop { reset: false } => {}
         }
     }

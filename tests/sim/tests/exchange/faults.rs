@@ -2,7 +2,7 @@
 
 use crate::harness::{Client, fault, get, post, rows, simulator, truth_of};
 use serde_json::{Value, json};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio_tungstenite::tungstenite::Error;
 use vyx_sim::{KINDS, Kind, MALFORMED, Simulator};
 
@@ -44,6 +44,38 @@ async fn half_open_silences_a_connection_for_its_time_and_keeps_it() {
     let event = client.event(STREAM).await;
     assert_eq!(event["k"], truth_of(&simulator, &event), "it goes on with the present");
     assert!(simulator.state().withheld > 0);
+}
+
+#[tokio::test]
+async fn slow_bytes_trickle_to_one_connection_or_from_one_path() {
+    let simulator = simulator(1.0);
+    let began = Instant::now();
+    simulator
+        .inject(fault(Kind::SlowBytes, |fault| (fault.by_ms, fault.path) = (Some(2), Some("/api/v3/time".into()))))
+        .unwrap();
+    let length = get(&simulator, "/api/v3/time").text.len() as u32;
+    assert!(began.elapsed() >= Duration::from_millis(2) * length, "a pause after each byte");
+    let mut slow = Client::connect(&simulator, "/ws").await;
+    let mut fast = Client::connect(&simulator, "/ws").await;
+    assert_eq!(simulator.clear(None), 1);
+    let id = simulator.state().connections[0].id;
+    let trickle = |fault: &mut vyx_sim::Fault| {
+        (fault.by_ms, fault.connection, fault.count) = (Some(20), Some(id), Some(15));
+    };
+    simulator.inject(fault(Kind::SlowBytes, trickle)).unwrap();
+    let list = json!({"method": "LIST_SUBSCRIPTIONS", "id": 1});
+    let mut answered = [Duration::ZERO; 2];
+    for (client, answered) in [&mut slow, &mut fast].into_iter().zip(&mut answered) {
+        let began = Instant::now();
+        assert_eq!(client.reply(list.clone()).await["id"], 1);
+        *answered = began.elapsed();
+    }
+    assert!(answered[0] >= Duration::from_millis(280) && answered[1] < answered[0], "{answered:?}");
+    assert!(simulator.state().faults.is_empty(), "its fifteen bytes are used up");
+    simulator.inject(fault(Kind::SlowBytes, |fault| fault.by_ms = Some(1_000))).unwrap();
+    let connecting = tokio::time::timeout(Duration::from_millis(500), Client::try_connect(&simulator, "/stream"));
+    assert!(connecting.await.is_err(), "the handshake's answer trickles too");
+    assert_eq!(get(&simulator, "/control/state").status, 200);
 }
 
 #[tokio::test]
