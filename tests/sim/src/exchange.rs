@@ -1,10 +1,11 @@
 //! The exchange as all its parts see it: market, clock, connections, faults and counters.
 
 use crate::clock::{Clock, wall_millis};
-use crate::fault::{Fault, Kind, MALFORMED};
+use crate::event::Stream;
+use crate::fault::{Fault, Kind, MALFORMED, Shape};
 use crate::faults::Faults;
-use crate::hub::{Hub, Order};
-use crate::interval::MINUTE;
+use crate::hub::{Hub, Order, Outgoing};
+use crate::interval::{Interval, MINUTE};
 use crate::market::Market;
 use crate::settings::Settings;
 use std::collections::BTreeMap;
@@ -30,7 +31,7 @@ pub struct Counters {
     pub control_messages: u64,
     pub closed_for_too_many_messages: u64,
     pub closed_without_pong: u64,
-    /// Events that a fault kept back: missing closes, and frames of half-open connections.
+    /// Events that a fault kept back: missing closes, and frames of half-open and stalled connections.
     pub withheld: u64,
     /// Request weight used in the minute of wall time of this number.
     weight_minute: i64,
@@ -58,18 +59,31 @@ impl Exchange {
     /// Misbehaves. Returns the number of a lasting fault.
     ///
     /// # Errors
-    /// If the fault lacks a field or has one too many.
+    /// If the fault lacks a field, has one too many, or names what does not exist.
     pub fn inject(&self, fault: Fault) -> Result<Option<u64>, String> {
         fault.check()?;
+        self.check_names(&fault)?;
         match fault.kind {
             Kind::Drop => self.hub().order(fault.connection, Order::Drop { reset: fault.reset.unwrap_or(false) }),
             Kind::Malformed => {
                 let usual = || MALFORMED.map(str::to_owned).to_vec();
                 for frame in fault.frames.clone().unwrap_or_else(usual) {
-                    self.hub().broadcast(fault.connection, |_| frame.clone());
+                    self.hub().broadcast(fault.connection, |_| Outgoing::Text(frame.as_str().into()));
                 }
             }
-            Kind::ServerShutdown => self.announce_shutdown(fault.by()),
+            Kind::ServerShutdown => self.announce_shutdown(fault.by(), fault.shape),
+            Kind::Cut => self.hub().order(fault.connection, Order::Close { after: Duration::ZERO }),
+            Kind::Giant => {
+                let giant = Outgoing::giant(fault.bytes.unwrap_or(0), fault.fragments.unwrap_or(1));
+                self.hub().broadcast(fault.connection, |_| giant.clone());
+            }
+            Kind::DropStream => {
+                let place = fault.symbol.as_deref().and_then(|symbol| self.market.find(symbol));
+                let interval = fault.interval.as_deref().and_then(Interval::parse);
+                if let (Some(place), Some(interval)) = (place, interval) {
+                    self.hub().deafen(fault.connection, Stream::Kline(place, interval));
+                }
+            }
             _ => {}
         }
         if !fault.kind.row().lasting {
@@ -84,13 +98,34 @@ impl Exchange {
         Ok(Some(id))
     }
 
+    /// A symbol or interval that does not exist would make a fault that never acts.
+    fn check_names(&self, fault: &Fault) -> Result<(), String> {
+        if let Some(symbol) = &fault.symbol
+            && self.market.find(symbol).is_none()
+        {
+            return Err(format!("there is no symbol \"{symbol}\""));
+        }
+        match &fault.interval {
+            Some(interval) if Interval::parse(interval).is_none() => {
+                Err(format!("there is no interval \"{interval}\""))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Tells every connection, subscribed or not, and closes it after the notice.
-    fn announce_shutdown(&self, notice: Duration) {
+    fn announce_shutdown(&self, notice: Duration, shape: Option<Shape>) {
         let now = self.clock.now();
         let mut hub = self.hub();
         hub.broadcast(None, |connection| {
             let event = format!(r#"{{"e":"serverShutdown","E":{}}}"#, connection.unit.moment(now));
-            if connection.combined { format!(r#"{{"stream":"!serverShutdown","data":{event}}}"#) } else { event }
+            let usual = if connection.combined { Shape::Combined } else { Shape::Raw };
+            let text = match shape.unwrap_or(usual) {
+                Shape::Combined => format!(r#"{{"stream":"!serverShutdown","data":{event}}}"#),
+                Shape::Raw => event,
+                Shape::Api => format!(r#"{{"event":{event}}}"#),
+            };
+            Outgoing::Text(text.into())
         });
         hub.order(None, Order::Close { after: notice });
     }

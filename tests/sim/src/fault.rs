@@ -43,10 +43,17 @@ kinds! {
     Drop: at_once, needs [], takes ["connection" "reset"];
     /// Nothing is read or sent while TCP stays up; events of that time are lost to the connection.
     HalfOpen: lasting, needs [], takes ["connection" "for_ms"];
+    /// Events stop and are lost, while pings, pongs and control replies go on: the connection looks alive.
+    Stall: lasting, needs [], takes ["connection" "for_ms"];
     /// Bytes towards the client leave one by one, `by_ms` of real time after each other: those of one WebSocket
     /// connection, or of the requests of a path (the handshake's path stays that of its connection), or all. Each byte
     /// counts as once. Answers of the control endpoint are not slowed.
     SlowBytes: lasting, needs ["by_ms"], takes ["connection" "path" "for_ms" "count"];
+    /// A subscription of a connection, or of all, delivers no more, though it stays listed. A new SUBSCRIBE revives it,
+    /// with or without an UNSUBSCRIBE before; what the exchange would want is unknown.
+    DropStream: at_once, needs ["symbol" "interval"], takes ["connection"];
+    /// Subscriptions are acknowledged and listed and deliver nothing, until they are made again.
+    DeafAck: lasting, needs [], takes ["symbol" "interval" "for_ms" "count"];
     /// Every event is sent twice.
     Repeat: lasting, needs [], takes ["symbol" "interval" "for_ms" "count"];
     /// Neighbouring events of a stream change places.
@@ -62,10 +69,25 @@ kinds! {
     RefuseRest: lasting, needs ["status"], takes ["retry_after_s" "path" "for_ms" "count"];
     /// WebSocket handshakes are answered with `status`; without one the TCP connection is closed.
     RefuseConnections: lasting, needs [], takes ["status" "for_ms" "count"];
-    /// Announces the end to every connection and closes it `by_ms` of real time later.
-    ServerShutdown: at_once, needs [], takes ["by_ms"];
+    /// Announces the end to every connection and closes it `by_ms` of real time later (with 0
+    /// the closing may overtake the words). The words have the `shape` of
+    /// combined streams, of raw ones or of the WebSocket API; without one, that which the connection has.
+    ServerShutdown: at_once, needs [], takes ["by_ms" "shape"];
+    /// Closes connections with a close frame, as at the end of their life.
+    Cut: at_once, needs [], takes ["connection"];
+    /// Sends a text message of so many bytes, in one frame or in so many fragments.
+    Giant: at_once, needs ["bytes"], takes ["connection" "fragments"];
     /// History lacks the klines with `from <= open time <= to` (milliseconds of market time).
     Hole: lasting, needs ["symbol" "interval" "from" "to"], takes ["for_ms" "count"];
+}
+
+/// How a `serverShutdown` event is wrapped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Shape {
+    Combined,
+    Raw,
+    Api,
 }
 
 /// One order to misbehave; in JSON the same names. Build it with [`Fault::new`] and the fields it needs.
@@ -97,6 +119,12 @@ pub struct Fault {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub frames: Option<Vec<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub shape: Option<Shape>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fragments: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub from: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub to: Option<i64>,
@@ -123,6 +151,9 @@ impl Fault {
             by_ms: None,
             reset: None,
             frames: None,
+            shape: None,
+            bytes: None,
+            fragments: None,
             from: None,
             to: None,
         }
@@ -152,6 +183,12 @@ impl Fault {
         if self.for_ms.is_some_and(|millis| millis > LONGEST as u64) {
             return Err(format!("\"for_ms\" must be at most {LONGEST}"));
         }
+        if self.bytes.is_some_and(|bytes| bytes > MOST_BYTES) {
+            return Err(format!("\"bytes\" must be at most {MOST_BYTES}"));
+        }
+        if self.fragments.is_some_and(|fragments| fragments == 0 || Some(fragments) > self.bytes) {
+            return Err("\"fragments\" must be from 1 to the bytes".to_owned());
+        }
         if self.status.is_some_and(|status| !(400..600).contains(&status)) {
             return Err("\"status\" must be from 400 to 599".to_owned());
         }
@@ -161,6 +198,9 @@ impl Fault {
 
 /// Spans of time in a fault are at most so many milliseconds (over a century), so that sums with them are times.
 const LONGEST: i64 = 1 << 42;
+
+/// The most bytes of a giant message: 256 MiB, four times the largest that a client is known to take.
+const MOST_BYTES: usize = 1 << 28;
 
 /// The malformed frames sent when none are named: one for each way in which a frame can be wrong.
 pub const MALFORMED: [&str; 10] = [
@@ -208,6 +248,9 @@ mod tests {
             by_ms: Some(1),
             reset: Some(true),
             frames: Some(Vec::new()),
+            shape: Some(Shape::Api),
+            bytes: Some(1),
+            fragments: Some(1),
             from: Some(0),
             to: Some(0),
         }
@@ -221,6 +264,9 @@ mod tests {
         assert!(fault(r#"{"kind":"repeat","symbl":"BTCUSDT"}"#).unwrap_err().contains("symbl"));
         assert!(fault(r#"{"kind":"refuse_rest","status":200}"#).unwrap_err().contains("400"));
         assert!(fault(r#"{"kind":"hole","symbol":"BTCUSDT"}"#).unwrap_err().contains("interval"));
+        assert!(fault(r#"{"kind":"giant","bytes":3,"fragments":4}"#).unwrap_err().contains("fragments"));
+        assert!(fault(r#"{"kind":"giant","bytes":1000000000}"#).unwrap_err().contains("bytes"));
+        assert!(fault(r#"{"kind":"server_shutdown","shape":"round"}"#).unwrap_err().contains("round"));
         assert!(fault(r#"{"kind":"delay","by_ms":-1}"#).unwrap_err().contains("by_ms"));
         assert!(fault(r#"{"kind":"repeat","for_ms":18446744073709551615}"#).unwrap_err().contains("for_ms"));
     }

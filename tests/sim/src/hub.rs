@@ -5,7 +5,45 @@ use crate::symbols::Symbol;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::sync::mpsc;
-use tokio_tungstenite::tungstenite::Utf8Bytes;
+use tokio_tungstenite::tungstenite::protocol::frame::Frame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
+use tokio_tungstenite::tungstenite::{Bytes, Message, Utf8Bytes};
+
+/// What waits to be sent to a connection.
+#[derive(Clone, Debug)]
+pub enum Outgoing {
+    Text(Utf8Bytes),
+    /// A text message in pieces. They wait as one, since no other message may come between them.
+    Fragments(Vec<Bytes>),
+}
+
+impl Outgoing {
+    /// A text message of so many bytes in so many fragments.
+    pub fn giant(bytes: usize, fragments: usize) -> Outgoing {
+        let text = "x".repeat(bytes);
+        if fragments <= 1 {
+            return Outgoing::Text(text.into());
+        }
+        let text = Bytes::from(text);
+        let bounds = |index: usize| index * bytes / fragments;
+        Outgoing::Fragments((0..fragments).map(|index| text.slice(bounds(index)..bounds(index + 1))).collect())
+    }
+
+    /// The frames of it, in order.
+    pub fn messages(self) -> Vec<Message> {
+        match self {
+            Outgoing::Text(text) => vec![Message::Text(text)],
+            Outgoing::Fragments(pieces) => {
+                let last = pieces.len() - 1;
+                let frame = |(index, piece)| {
+                    let kind = if index == 0 { Data::Text } else { Data::Continue };
+                    Message::Frame(Frame::message(piece, OpCode::Data(kind), index == last))
+                };
+                pieces.into_iter().enumerate().map(frame).collect()
+            }
+        }
+    }
+}
 
 /// An order to the task of a connection, which overtakes the waiting frames.
 #[derive(Clone, Copy, Debug)]
@@ -20,11 +58,11 @@ pub enum Order {
 
 /// A connection as the publisher sees it.
 pub struct Connection {
-    pub frames: mpsc::Sender<Utf8Bytes>,
+    pub frames: mpsc::Sender<Outgoing>,
     pub orders: mpsc::UnboundedSender<Order>,
     pub combined: bool,
     pub unit: TimeUnit,
-    /// Every name that was subscribed, in order, and the stream if there is one.
+    /// Every name that was subscribed, in order, and the stream if there is one that delivers.
     pub subscriptions: Vec<(String, Option<Stream>)>,
     /// Whether it has been cut because it did not read.
     pub cut: bool,
@@ -67,7 +105,7 @@ impl Sent {
 }
 
 impl Connection {
-    fn send(&mut self, frame: Utf8Bytes) -> Outcome {
+    fn send(&mut self, frame: Outgoing) -> Outcome {
         match self.frames.try_send(frame) {
             _ if self.cut => Outcome::Gone,
             Ok(()) => Outcome::Sent,
@@ -119,13 +157,14 @@ impl Hub {
         self.connections.values().map(|connection| connection.subscriptions.len()).sum()
     }
 
-    /// Subscribes a connection; a second time changes nothing.
+    /// Subscribes a connection; a second time changes nothing, but that a subscription that was deaf delivers.
     pub fn subscribe(&mut self, id: u64, name: &str, stream: Option<Stream>) {
         let Some(connection) = self.connections.get_mut(&id) else { return };
-        if connection.subscriptions.iter().any(|(known, _)| known == name) {
-            return;
+        match connection.subscriptions.iter_mut().find(|(known, _)| known == name) {
+            Some((_, Some(_))) => return,
+            Some((_, deaf)) => *deaf = stream,
+            None => connection.subscriptions.push((name.to_owned(), stream)),
         }
-        connection.subscriptions.push((name.to_owned(), stream));
         if let Some(stream) = stream {
             self.subscribers[stream.index()].push(id);
         }
@@ -139,6 +178,16 @@ impl Hub {
         }
     }
 
+    /// Ends what the subscriptions of one connection, or of all, to this stream deliver. They stay listed.
+    pub fn deafen(&mut self, only: Option<u64>, stream: Stream) {
+        for (id, connection) in self.connections.iter_mut().filter(|(id, _)| only.is_none_or(|only| only == **id)) {
+            for (_, delivers) in &mut connection.subscriptions {
+                *delivers = delivers.filter(|delivers| *delivers != stream);
+            }
+            self.subscribers[stream.index()].retain(|subscriber| subscriber != id);
+        }
+    }
+
     pub fn is_wanted(&self, stream: Stream) -> bool {
         !self.subscribers[stream.index()].is_empty()
     }
@@ -148,14 +197,14 @@ impl Hub {
         for id in &self.subscribers[event.stream.index()] {
             let Some(connection) = self.connections.get_mut(id) else { continue };
             let frame = event.frame(symbols, connection.combined, connection.unit);
-            self.sent.count(connection.send(frame));
+            self.sent.count(connection.send(Outgoing::Text(frame)));
         }
     }
 
     /// Sends a frame, in the form that each connection wants, to one connection or all.
-    pub fn broadcast(&mut self, only: Option<u64>, frame: impl Fn(&Connection) -> String) {
+    pub fn broadcast(&mut self, only: Option<u64>, frame: impl Fn(&Connection) -> Outgoing) {
         for (_, connection) in self.connections.iter_mut().filter(|(id, _)| only.is_none_or(|only| only == **id)) {
-            let frame = frame(connection).into();
+            let frame = frame(connection);
             self.sent.count(connection.send(frame));
         }
     }

@@ -39,7 +39,7 @@ mod symbols;
 mod ws;
 
 pub use clock::replace_file;
-pub use fault::{Fault, KINDS, Kind, MALFORMED, Row};
+pub use fault::{Fault, KINDS, Kind, MALFORMED, Row, Shape};
 pub use interval::Interval;
 pub use market::{Csv, Kline, Market, Reader, ReaderMemory, Ticker, decimal};
 pub use settings::{Settings, limits};

@@ -80,7 +80,7 @@ impl Simulator {
     /// Misbehaves. Returns the number of a lasting fault, for [`Simulator::clear`].
     ///
     /// # Errors
-    /// If the fault lacks a field or has one too many.
+    /// If the fault lacks a field, has one too many, or names what does not exist.
     pub fn inject(&self, fault: Fault) -> Result<Option<u64>, String> {
         self.exchange.inject(fault)
     }

@@ -3,7 +3,10 @@
 //! Errors have the nested form that the exchange was seen to send, not the flat one of its documents.
 
 use super::handshake::known_stream;
+use crate::event::Stream;
 use crate::exchange::Exchange;
+use crate::fault::Kind;
+use crate::interval::Interval;
 use crate::settings::limits;
 use serde_json::{Map, Value, json};
 
@@ -117,14 +120,21 @@ fn stream_names(fields: &Map<String, Value>) -> Result<Vec<String>, Refusal> {
 }
 
 fn subscribe(exchange: &Exchange, connection: u64, names: &[String]) -> Result<(), Refusal> {
-    let mut hub = exchange.hub();
     for name in names {
-        hub.subscribe(connection, name, known_stream(exchange, name));
+        let stream = known_stream(exchange, name).filter(|stream| !is_deaf(exchange, *stream));
+        let mut hub = exchange.hub();
+        hub.subscribe(connection, name, stream);
         if hub.get(connection).is_some_and(|connection| connection.subscriptions.len() > limits::STREAMS) {
             return refuse(TOO_MANY_SUBSCRIPTIONS, "Too many subscriptions");
         }
     }
     Ok(())
+}
+
+/// Whether the fault `deaf_ack` takes the deliveries from a new subscription to this stream.
+fn is_deaf(exchange: &Exchange, stream: Stream) -> bool {
+    let symbol = stream.symbol().map(|place| exchange.market.symbols()[place].name.as_str());
+    exchange.faults().act_on(Kind::DeafAck, symbol, stream.interval().map(Interval::name)).is_some()
 }
 
 fn property_name(parameters: &[Value], count: usize) -> Result<(), Refusal> {

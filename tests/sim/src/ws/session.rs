@@ -4,7 +4,7 @@ use super::control;
 use super::handshake::Wish;
 use crate::exchange::Exchange;
 use crate::fault::Kind;
-use crate::hub::{Connection, Order};
+use crate::hub::{Connection, Order, Outgoing};
 use crate::line::{Line, Transport};
 use crate::settings::limits;
 use futures_util::{SinkExt, StreamExt};
@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep_until};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
-use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
+use tokio_tungstenite::tungstenite::{Error, Message};
 
 /// Frames sent with one flush.
 const BATCH: usize = 256;
@@ -93,7 +93,7 @@ pub async fn run<T: Transport>(exchange: Arc<Exchange>, socket: WebSocketStream<
 }
 
 impl<T: Transport> Session<T> {
-    async fn serve(&mut self, leash: &mut Leash, wish: &Wish, mut waiting: mpsc::Receiver<Utf8Bytes>) -> End {
+    async fn serve(&mut self, leash: &mut Leash, wish: &Wish, mut waiting: mpsc::Receiver<Outgoing>) -> End {
         if let Some(reply) = control::subscribe_from_url(&self.exchange, self.id, &wish.streams)
             && let Err(end) = leash.hold(self.reply(reply)).await
         {
@@ -108,8 +108,8 @@ impl<T: Transport> Session<T> {
     }
 
     /// The next thing to do, whatever it is.
-    async fn step(&mut self, waiting: &mut mpsc::Receiver<Utf8Bytes>, batch: &mut Vec<Utf8Bytes>) -> Result<(), End> {
-        if self.is_half_open() {
+    async fn step(&mut self, waiting: &mut mpsc::Receiver<Outgoing>, batch: &mut Vec<Outgoing>) -> Result<(), End> {
+        if self.suffers(Kind::HalfOpen) {
             tokio::time::sleep(HALF_OPEN_TURN).await;
             self.lose(waiting);
             return Ok(());
@@ -127,13 +127,12 @@ impl<T: Transport> Session<T> {
         }
     }
 
-    fn is_half_open(&self) -> bool {
-        let mut faults = self.exchange.faults();
-        faults.act(Kind::HalfOpen, |fault| fault.connection.is_none_or(|id| id == self.id)).is_some()
+    fn suffers(&self, kind: Kind) -> bool {
+        self.exchange.faults().find(kind, |fault| fault.connection.is_none_or(|id| id == self.id)).is_some()
     }
 
     /// Loses the frames of a half-open connection.
-    fn lose(&mut self, waiting: &mut mpsc::Receiver<Utf8Bytes>) {
+    fn lose(&mut self, waiting: &mut mpsc::Receiver<Outgoing>) {
         let mut lost = 0;
         while waiting.try_recv().is_ok() {
             lost += 1;
@@ -155,9 +154,14 @@ impl<T: Transport> Session<T> {
         self.exchange.clock.now().to_string().into()
     }
 
-    async fn send(&mut self, batch: &mut Vec<Utf8Bytes>) -> Result<(), End> {
-        for frame in batch.drain(..) {
-            self.socket.feed(Message::Text(frame)).await.map_err(gone)?;
+    async fn send(&mut self, batch: &mut Vec<Outgoing>) -> Result<(), End> {
+        if self.suffers(Kind::Stall) {
+            self.exchange.counters().withheld += batch.len() as u64;
+            batch.clear();
+            return Ok(());
+        }
+        for message in batch.drain(..).flat_map(Outgoing::messages) {
+            self.socket.feed(message).await.map_err(gone)?;
         }
         self.socket.flush().await.map_err(gone)
     }

@@ -1,10 +1,10 @@
 //! Each fault does what its row says, and nothing else changes.
 
-use crate::harness::{Client, fault, get, post, rows, simulator, truth_of};
+use crate::harness::{Client, fault, get, post, rows, simulator, start, truth_of};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 use tokio_tungstenite::tungstenite::Error;
-use vyx_sim::{KINDS, Kind, MALFORMED, Simulator};
+use vyx_sim::{KINDS, Kind, MALFORMED, Settings, Shape, Simulator};
 
 const STREAM: &str = "btcusdt@kline_1m";
 
@@ -44,6 +44,89 @@ async fn half_open_silences_a_connection_for_its_time_and_keeps_it() {
     let event = client.event(STREAM).await;
     assert_eq!(event["k"], truth_of(&simulator, &event), "it goes on with the present");
     assert!(simulator.state().withheld > 0);
+}
+
+#[tokio::test]
+async fn a_stall_stops_events_while_the_connection_looks_alive() {
+    let ping_every = Duration::from_millis(400);
+    let simulator = start(Settings { ping_every, speed: 60.0, ..Settings::default() });
+    let mut client = subscribed(&simulator).await;
+    simulator.inject(fault(Kind::Stall, |fault| fault.for_ms = Some(1_500))).unwrap();
+    while !client.is_silent_for(Duration::from_millis(300)).await {}
+    let list = client.reply(json!({"method": "LIST_SUBSCRIPTIONS", "id": 1})).await;
+    assert_eq!(list["result"], json!([STREAM]));
+    assert!(client.message().await.unwrap().unwrap().is_ping());
+    client.event(STREAM).await;
+    assert!(simulator.state().withheld > 0);
+    assert_eq!(simulator.state().accepted, 1);
+}
+
+#[tokio::test]
+async fn a_dropped_stream_stays_listed_and_is_silent_until_subscribed_again() {
+    let simulator = simulator(60.0);
+    let both = json!([STREAM, "ethusdt@kline_1m"]);
+    let mut client = subscribed(&simulator).await;
+    let subscribe = json!({"method": "SUBSCRIBE", "params": both, "id": 1});
+    client.reply(subscribe.clone()).await;
+    let drop = json!({"kind": "drop_stream", "symbol": "BTCUSDT", "interval": "1m"});
+    for again in [false, true] {
+        assert_eq!(post(&simulator, "/control/fault", drop.clone()).json(), json!({"id": null}));
+        let list = client.reply(json!({"method": "LIST_SUBSCRIPTIONS", "id": 2})).await;
+        assert_eq!(list["result"], both);
+        for _ in 0..10 {
+            assert_eq!(client.json().await["stream"], "ethusdt@kline_1m");
+        }
+        if again {
+            client.reply(json!({"method": "UNSUBSCRIBE", "params": both, "id": 3})).await;
+        }
+        client.reply(subscribe.clone()).await;
+        client.event(STREAM).await;
+    }
+}
+
+#[tokio::test]
+async fn a_deaf_acknowledgement_delivers_nothing_until_made_again() {
+    let simulator = simulator(60.0);
+    let mut client = Client::connect(&simulator, "/stream").await;
+    simulator.inject(fault(Kind::DeafAck, |fault| fault.symbol = Some("BTCUSDT".into()))).unwrap();
+    let subscribe = json!({"method": "SUBSCRIBE", "params": [STREAM, "ethusdt@kline_1m"], "id": 1});
+    assert_eq!(client.reply(subscribe.clone()).await["result"], Value::Null);
+    assert_eq!(simulator.state().streams, 2);
+    for _ in 0..10 {
+        assert_eq!(client.json().await["stream"], "ethusdt@kline_1m");
+    }
+    assert_eq!(simulator.clear(None), 1);
+    client.reply(subscribe).await;
+    client.event(STREAM).await;
+}
+
+#[tokio::test]
+async fn cut_closes_one_connection_as_at_the_end_of_its_life() {
+    let simulator = simulator(60.0);
+    let mut client = subscribed(&simulator).await;
+    let id = simulator.state().connections[0].id;
+    let mut other = subscribed(&simulator).await;
+    simulator.inject(fault(Kind::Cut, |fault| fault.connection = Some(id))).unwrap();
+    assert_eq!(client.end().await, Some((1001, String::new())));
+    other.event(STREAM).await;
+}
+
+#[tokio::test]
+async fn a_giant_comes_whole_or_in_fragments_between_good_messages() {
+    let simulator = simulator(60.0);
+    let mut client = subscribed(&simulator).await;
+    for fragments in [None, Some(7), Some(1_000)] {
+        simulator
+            .inject(fault(Kind::Giant, |fault| (fault.bytes, fault.fragments) = (Some(300_001), fragments)))
+            .unwrap();
+        // A reply that is ready at the same time must not come between the fragments.
+        client.send(json!({"method": "LIST_SUBSCRIPTIONS", "id": 1})).await;
+        let mut lengths = Vec::new();
+        while lengths.last() != Some(&300_001) {
+            lengths.push(client.text().await.len());
+        }
+        client.event(STREAM).await;
+    }
 }
 
 #[tokio::test]
@@ -210,6 +293,26 @@ async fn a_shutdown_is_announced_to_all_and_then_happens() {
     assert!(replacement.reply(json!({"method": "LIST_SUBSCRIPTIONS", "id": 1})).await["result"].is_array());
 }
 
+#[tokio::test]
+async fn a_shutdown_is_worded_as_asked() {
+    let simulator = simulator(1.0);
+    for shape in [Shape::Combined, Shape::Raw, Shape::Api] {
+        let mut client = Client::connect(&simulator, "/stream").await;
+        client.reply(json!({"method": "LIST_SUBSCRIPTIONS", "id": 1})).await;
+        simulator
+            .inject(fault(Kind::ServerShutdown, |fault| (fault.shape, fault.by_ms) = (Some(shape), Some(200))))
+            .unwrap();
+        let words = client.json().await;
+        let event = match shape {
+            Shape::Combined => &words["data"],
+            Shape::Raw => &words,
+            Shape::Api => &words["event"],
+        };
+        assert_eq!(event["e"], "serverShutdown", "{words}");
+        assert!(event["E"].is_i64() && client.end().await.is_some());
+    }
+}
+
 #[test]
 fn a_hole_takes_klines_out_of_history() {
     let simulator = simulator(1.0);
@@ -234,7 +337,13 @@ async fn the_control_endpoint_tells_and_refuses() {
     assert!(state["market_time"].as_i64().unwrap() > crate::harness::START);
     assert_eq!(state["faults"][0]["fault"], json!({"kind": "repeat", "symbol": "ETHUSDT"}));
     assert_eq!(post(&simulator, "/control/clear", json!({})).json(), json!({"cleared": 1}));
-    for wrong in [json!({"kind": "explode"}), json!({"kind": "delay"}), json!({"kind": "drop", "status": 500})] {
+    for wrong in [
+        json!({"kind": "explode"}),
+        json!({"kind": "delay"}),
+        json!({"kind": "drop", "status": 500}),
+        json!({"kind": "repeat", "symbol": "NOSUCHUSDT"}),
+        json!({"kind": "repeat", "interval": "7m"}),
+    ] {
         let answer = post(&simulator, "/control/fault", wrong);
         assert_eq!(answer.status, 400);
         assert!(answer.json()["error"].is_string());
