@@ -10,7 +10,8 @@
 //!
 //! [`Market`] is a pure function of seed, symbol and time, down to single trades, so that streams, history and tickers
 //! agree to the last digit and any candle of the past exists at once. `publish` turns the passing of `clock` time
-//! into events; `hub` knows who wants them. Everything runs in one thread; [`Simulator`] is the handle.
+//! into events, which go through `outlet` to the `hub`, which knows who wants them. Everything runs in one thread;
+//! [`Simulator`] is the handle.
 //!
 //! Market time runs at the chosen speed: event times, server time, closes. Real time counts for all that concerns the
 //! line: pings, rate limits, connection age, duration of faults.
@@ -29,6 +30,7 @@ mod interval;
 mod line;
 mod market;
 mod noise;
+mod outlet;
 mod publish;
 mod rest;
 mod server;

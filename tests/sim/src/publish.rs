@@ -10,9 +10,9 @@ use crate::fault::Kind;
 use crate::interval::{Interval, SECOND};
 use crate::market::ReaderMemory;
 use crate::noise;
-use std::collections::{HashMap, VecDeque};
+use crate::outlet::Outlet;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Closing events of all symbols are sent this long after the boundary, in milliseconds of market time, and say
 /// that they happened somewhere between.
@@ -46,10 +46,7 @@ pub struct Publisher {
     shown_to_all: Vec<i64>,
     /// By interval: the boundary whose closing events come next.
     next_close: [i64; Interval::COUNT],
-    /// Events held back by the fault `reorder`, until the next one of the stream.
-    held: HashMap<Stream, Event>,
-    /// Events held back by the fault `delay`, in the order of their orders.
-    delayed: VecDeque<(Instant, Event)>,
+    outlet: Outlet,
 }
 
 impl Publisher {
@@ -71,8 +68,7 @@ impl Publisher {
             shown: vec![(0, 0); Stream::count(count)],
             shown_to_all: vec![-1; count],
             next_close,
-            held: HashMap::new(),
-            delayed: VecDeque::new(),
+            outlet: Outlet::new(exchange.clone()),
             exchange,
         }
     }
@@ -83,7 +79,7 @@ impl Publisher {
             let now = self.exchange.clock.now();
             self.close(now);
             self.update(now);
-            self.release();
+            self.outlet.release();
             let next = self.next_turn();
             tokio::time::sleep(self.exchange.clock.until(next).clamp(BREATH, TURN)).await;
         }
@@ -122,7 +118,7 @@ impl Publisher {
             return;
         }
         let late = 2 + (noise::mix(boundary as u64 ^ place as u64) % (CLOSING_WITHIN as u64 - 2)) as i64;
-        self.send(Event::new(stream, boundary + late, Body::Kline(kline)));
+        self.outlet.send(Event::new(stream, boundary + late, Body::Kline(kline)));
     }
 
     /// Sends the updates that are due.
@@ -168,7 +164,7 @@ impl Publisher {
         // A kline without trades is shown only when it closes.
         let shows = (kline.open_time, kline.trades as i64);
         if kline.trades > 0 && std::mem::replace(&mut self.shown[stream.index()], shows) != shows {
-            self.send(Event::new(stream, now, Body::Kline(kline)));
+            self.outlet.send(Event::new(stream, now, Body::Kline(kline)));
         }
     }
 
@@ -188,7 +184,7 @@ impl Publisher {
             }
             let full = matches!(stream, Stream::Ticker(_));
             let body = if full { Body::Ticker(ticker) } else { Body::MiniTicker(ticker) };
-            self.send(Event::new(stream, now, body));
+            self.outlet.send(Event::new(stream, now, body));
         }
     }
 
@@ -209,52 +205,7 @@ impl Publisher {
             }
         }
         if !changed.is_empty() {
-            self.send(Event::new(Stream::AllMiniTickers, now, Body::MiniTickers(changed)));
-        }
-    }
-
-    /// Sends an event, or does to it what a fault demands.
-    fn send(&mut self, event: Event) {
-        let exchange = self.exchange.clone();
-        let symbol = event.stream.symbol().map(|place| exchange.market.symbols()[place].name.as_str());
-        let interval = event.stream.interval().map(Interval::name);
-        let delay = exchange.faults().act_on(Kind::Delay, symbol, interval);
-        if let Some(fault) = delay {
-            self.delayed.push_back((Instant::now() + fault.by(), event));
-            return;
-        }
-        if let Some(earlier) = self.held.remove(&event.stream) {
-            self.deliver(event);
-            self.deliver(earlier);
-        } else if exchange.faults().act_on(Kind::Reorder, symbol, interval).is_some() {
-            self.held.insert(event.stream, event);
-        } else {
-            self.deliver(event);
-        }
-    }
-
-    fn deliver(&self, mut event: Event) {
-        let symbols = self.exchange.market.symbols();
-        let symbol = event.stream.symbol().map(|place| symbols[place].name.as_str());
-        let interval = event.stream.interval().map(Interval::name);
-        let repeat = self.exchange.faults().act_on(Kind::Repeat, symbol, interval).is_some();
-        let mut hub = self.exchange.hub();
-        hub.deliver(&mut event, symbols);
-        if repeat {
-            hub.deliver(&mut event, symbols);
-        }
-    }
-
-    /// Sends the delayed events whose time has come.
-    fn release(&mut self) {
-        let now = Instant::now();
-        // Delays may differ, so the whole queue is looked through; it is empty unless a fault is in force.
-        for _ in 0..self.delayed.len() {
-            match self.delayed.pop_front() {
-                Some((at, event)) if at <= now => self.deliver(event),
-                Some(waiting) => self.delayed.push_back(waiting),
-                None => return,
-            }
+            self.outlet.send(Event::new(Stream::AllMiniTickers, now, Body::MiniTickers(changed)));
         }
     }
 }
