@@ -115,7 +115,7 @@ impl Exchange {
 
     /// Tells every connection, subscribed or not, and closes it after the notice.
     fn announce_shutdown(&self, notice: Duration, shape: Option<Shape>) {
-        let now = self.clock.now();
+        let now = self.shown_time(self.clock.now());
         let mut hub = self.hub();
         hub.broadcast(None, |connection| {
             let event = format!(r#"{{"e":"serverShutdown","E":{}}}"#, connection.unit.moment(now));
@@ -128,6 +128,11 @@ impl Exchange {
             Outgoing::Text(text.into())
         });
         hub.order(None, Order::Close { after: notice });
+    }
+
+    /// The time that clients are shown at this market time: another one under the fault `clock_skew`.
+    pub fn shown_time(&self, now: i64) -> i64 {
+        now + self.faults().find(Kind::ClockSkew, |_| true).and_then(|fault| fault.by_ms).unwrap_or(0)
     }
 
     /// Takes the weight of a request. Returns the weight used in this minute and, if that is too much, the

@@ -65,6 +65,14 @@ kinds! {
     Malformed: at_once, needs [], takes ["connection" "frames"];
     /// Closing events are not sent; history has the klines.
     MissingClose: lasting, needs [], takes ["symbol" "interval" "for_ms" "count"];
+    /// Closing events come `by_ms` of market time late; their event time is that of sending.
+    LateClose: lasting, needs ["by_ms"], takes ["symbol" "interval" "for_ms" "count"];
+    /// A kline closes as it stood some time before its end, with fewer trades, and `by_ms` of market time later (1,000
+    /// without it) closes once more as it is. History has the true kline at once. A kline that never had fewer trades
+    /// closes as usual.
+    Correction: lasting, needs [], takes ["by_ms" "symbol" "interval" "for_ms" "count"];
+    /// Event times and `serverTime` are `by_ms` ahead, or behind if that is negative. Klines keep their own times.
+    ClockSkew: lasting, needs ["by_ms"], takes ["for_ms"];
     /// REST answers with `status`, and a Retry-After header if given.
     RefuseRest: lasting, needs ["status"], takes ["retry_after_s" "path" "for_ms" "count"];
     /// WebSocket handshakes are answered with `status`; without one the TCP connection is closed.
@@ -159,6 +167,13 @@ impl Fault {
         }
     }
 
+    /// Whether it is about this symbol and interval, or about all.
+    pub(crate) fn concerns(&self, symbol: Option<&str>, interval: Option<&str>) -> bool {
+        let suits =
+            |wanted: &Option<String>, is: Option<&str>| wanted.as_deref().is_none_or(|wanted| is == Some(wanted));
+        suits(&self.symbol, symbol) && suits(&self.interval, interval)
+    }
+
     /// `by_ms` as a span of real time; none without it.
     pub(crate) fn by(&self) -> Duration {
         Duration::from_millis(self.by_ms.unwrap_or(0).unsigned_abs())
@@ -177,8 +192,9 @@ impl Fault {
         if let Some(stranger) = given.keys().find(|field| !known(field)) {
             return Err(format!("{}: \"{stranger}\" means nothing here", given["kind"]));
         }
-        if self.by_ms.is_some_and(|millis| !(0..=LONGEST).contains(&millis)) {
-            return Err(format!("\"by_ms\" must be from 0 to {LONGEST}"));
+        let least = if self.kind == Kind::ClockSkew { -LONGEST } else { 0 };
+        if self.by_ms.is_some_and(|millis| !(least..=LONGEST).contains(&millis)) {
+            return Err(format!("\"by_ms\" must be from {least} to {LONGEST}"));
         }
         if self.for_ms.is_some_and(|millis| millis > LONGEST as u64) {
             return Err(format!("\"for_ms\" must be at most {LONGEST}"));
@@ -267,6 +283,7 @@ mod tests {
         assert!(fault(r#"{"kind":"giant","bytes":3,"fragments":4}"#).unwrap_err().contains("fragments"));
         assert!(fault(r#"{"kind":"giant","bytes":1000000000}"#).unwrap_err().contains("bytes"));
         assert!(fault(r#"{"kind":"server_shutdown","shape":"round"}"#).unwrap_err().contains("round"));
+        fault(r#"{"kind":"clock_skew","by_ms":-300000}"#).unwrap();
         assert!(fault(r#"{"kind":"delay","by_ms":-1}"#).unwrap_err().contains("by_ms"));
         assert!(fault(r#"{"kind":"repeat","for_ms":18446744073709551615}"#).unwrap_err().contains("for_ms"));
     }

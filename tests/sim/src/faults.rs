@@ -65,9 +65,7 @@ impl Faults {
 
     /// [`Faults::act`] for an event of this symbol and interval.
     pub fn act_on(&mut self, kind: Kind, symbol: Option<&str>, interval: Option<&str>) -> Option<Fault> {
-        let suits =
-            |wanted: &Option<String>, is: Option<&str>| wanted.as_deref().is_none_or(|wanted| is == Some(wanted));
-        self.act(kind, |fault| suits(&fault.symbol, symbol) && suits(&fault.interval, interval))
+        self.act(kind, |fault| fault.concerns(symbol, interval))
     }
 
     fn expire(&mut self) {

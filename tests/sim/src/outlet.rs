@@ -15,18 +15,31 @@ pub struct Outlet {
     held: HashMap<Stream, Event>,
     /// Events held back by the fault `delay`, in the order of their orders.
     delayed: VecDeque<(Instant, Event)>,
+    /// Closing events that the faults `late_close` and `correction` send later, and at what market time.
+    late: Vec<(i64, Event)>,
 }
 
 impl Outlet {
     pub fn new(exchange: Arc<Exchange>) -> Outlet {
-        Outlet { exchange, held: HashMap::new(), delayed: VecDeque::new() }
+        Outlet { exchange, held: HashMap::new(), delayed: VecDeque::new(), late: Vec::new() }
+    }
+
+    /// Sends an event at a later market time, which is then its event time.
+    pub fn send_at(&mut self, moment: i64, event: Event) {
+        self.late.push((moment, event));
+    }
+
+    /// The market time of the next such event.
+    pub fn next_late(&self) -> Option<i64> {
+        self.late.iter().map(|(moment, _)| *moment).min()
     }
 
     /// Sends an event, or does to it what a fault demands.
-    pub fn send(&mut self, event: Event) {
+    pub fn send(&mut self, mut event: Event) {
         let exchange = self.exchange.clone();
         let symbol = event.stream.symbol().map(|place| exchange.market.symbols()[place].name.as_str());
         let interval = event.stream.interval().map(Interval::name);
+        event.time = exchange.shown_time(event.time);
         let delay = exchange.faults().act_on(Kind::Delay, symbol, interval);
         if let Some(fault) = delay {
             self.delayed.push_back((Instant::now() + fault.by(), event));
@@ -54,8 +67,14 @@ impl Outlet {
         }
     }
 
-    /// Sends the delayed events whose time has come.
-    pub fn release(&mut self) {
+    /// Sends the events whose time has come.
+    pub fn release(&mut self, market_now: i64) {
+        while let Some(next) = self.next_late().filter(|next| *next <= market_now) {
+            let place = self.late.iter().position(|(moment, _)| *moment == next);
+            let Some((_, mut event)) = place.map(|place| self.late.remove(place)) else { break };
+            event.time = market_now;
+            self.send(event);
+        }
         let now = Instant::now();
         // Delays may differ, so the whole queue is looked through; it is empty unless a fault is in force.
         for _ in 0..self.delayed.len() {

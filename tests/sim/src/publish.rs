@@ -6,9 +6,9 @@
 
 use crate::event::{Body, Event, Stream};
 use crate::exchange::Exchange;
-use crate::fault::Kind;
+use crate::fault::{Fault, Kind};
 use crate::interval::{Interval, SECOND};
-use crate::market::ReaderMemory;
+use crate::market::{Kline, ReaderMemory};
 use crate::noise;
 use crate::outlet::Outlet;
 use std::sync::Arc;
@@ -79,7 +79,7 @@ impl Publisher {
             let now = self.exchange.clock.now();
             self.close(now);
             self.update(now);
-            self.outlet.release();
+            self.outlet.release(now);
             let next = self.next_turn();
             tokio::time::sleep(self.exchange.clock.until(next).clamp(BREATH, TURN)).await;
         }
@@ -88,7 +88,7 @@ impl Publisher {
     fn next_turn(&self) -> i64 {
         let closing = self.next_close.iter().map(|boundary| boundary + CLOSING_WITHIN);
         let updates = self.due.iter().flatten().copied();
-        closing.chain(updates).chain([self.all_due]).min().unwrap_or(i64::MAX)
+        closing.chain(updates).chain([self.all_due]).chain(self.outlet.next_late()).min().unwrap_or(i64::MAX)
     }
 
     /// Sends the closing events of every boundary that has passed, the earliest first.
@@ -117,8 +117,40 @@ impl Publisher {
             exchange.counters().withheld += 1;
             return;
         }
-        let late = 2 + (noise::mix(boundary as u64 ^ place as u64) % (CLOSING_WITHIN as u64 - 2)) as i64;
-        self.outlet.send(Event::new(stream, boundary + late, Body::Kline(kline)));
+        let on_time = boundary + 2 + (noise::mix(boundary as u64 ^ place as u64) % (CLOSING_WITHIN as u64 - 2)) as i64;
+        let (name, interval) = (Some(symbol.name.as_str()), Some(interval.name()));
+        let late = exchange.faults().act_on(Kind::LateClose, name, interval).and_then(|fault| fault.by_ms);
+        let moment = on_time + late.unwrap_or(0);
+        let closing = Event::new(stream, moment, Body::Kline(kline));
+        if let Some((first, after)) = self.correction(place, &kline) {
+            self.close_at(moment, late, Event::new(stream, moment, Body::Kline(first)));
+            self.outlet.send_at(moment + after, closing);
+        } else {
+            self.close_at(moment, late, closing);
+        }
+    }
+
+    fn close_at(&mut self, moment: i64, late: Option<i64>, event: Event) {
+        match late {
+            Some(_) => self.outlet.send_at(moment, event),
+            None => self.outlet.send(event),
+        }
+    }
+
+    /// What the fault `correction` closes a kline with first, and how long after that the true one follows.
+    fn correction(&mut self, place: usize, kline: &Kline) -> Option<(Kline, i64)> {
+        let exchange = self.exchange.clone();
+        let (symbol, interval) = (&exchange.market.symbols()[place].name, kline.interval.name());
+        let concerns = |fault: &Fault| fault.concerns(Some(symbol), Some(interval));
+        exchange.faults().find(Kind::Correction, concerns)?;
+        let mut reader = exchange.market.reader(place, &mut self.memories[place]);
+        // As short a time before the end as shows a difference: a second, two, four; at most the whole kline.
+        let whole = kline.close_time - kline.open_time;
+        let times = (0..).map(|power| (SECOND << power).min(whole)).take_while(|time| *time < whole).chain([whole]);
+        let states = times.filter_map(|time| reader.kline(kline.interval, kline.open_time, kline.close_time - time));
+        let earlier = states.into_iter().find(|state| state.trades < kline.trades)?;
+        let fault = exchange.faults().act(Kind::Correction, concerns)?;
+        Some((Kline { closed: true, ..earlier }, fault.by_ms.unwrap_or(SECOND)))
     }
 
     /// Sends the updates that are due.

@@ -41,7 +41,7 @@ pub fn answer(call: &Call) -> Result<String, Refusal> {
         .collect();
     Ok(json!({
         "timezone": "UTC",
-        "serverTime": call.unit.moment(call.now),
+        "serverTime": call.unit.moment(call.exchange.shown_time(call.now)),
         "rateLimits": [
             {"rateLimitType": "REQUEST_WEIGHT", "interval": "MINUTE", "intervalNum": 1,
              "limit": call.exchange.settings.weight_limit},

@@ -64,7 +64,7 @@ const ENDPOINTS: [(&str, Weight, Endpoint); 5] = [
 
 fn time(call: &Call) -> Result<String, Refusal> {
     call.parameters.only(&[])?;
-    Ok(json!({"serverTime": call.unit.moment(call.now)}).to_string())
+    Ok(json!({"serverTime": call.unit.moment(call.exchange.shown_time(call.now))}).to_string())
 }
 
 /// Answers a request and counts it.

@@ -1,5 +1,6 @@
 //! The simulator as a client meets it: real sockets on loopback, parsed with nothing but serde_json.
 
+mod candles;
 mod faults;
 mod harness;
 mod history;
