@@ -19,6 +19,7 @@ usage: vyx-sim [options]
   --symbols N               so many USDT pairs, 1 to 600 (default: the demonstration's 20); a few more
                             symbols that are not to be tracked are always there
   --csv SYMBOL=INTERVAL:PATH  real candles for a symbol: open_time,open,high,low,close,volume; repeatable
+  --unlisted SYMBOL         not there at the start; the fault status lists it later; repeatable
   --update-floor-ms N       least real time between two updates of a stream (default 100)
   --weight-limit N          REST weight of a minute of real time (default 6000)
   --ping-ms N               real time between pings (default 20000)
@@ -82,6 +83,7 @@ pub fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Wish, String
                 Interval::parse(interval).ok_or_else(|| bad("unknown interval"))?;
                 settings.files.insert(symbol.to_owned(), (interval.to_owned(), path.into()));
             }
+            "--unlisted" => settings.unlisted.push(value),
             "--update-floor-ms" => settings.update_floor = millis()?,
             "--weight-limit" => settings.weight_limit = number()?,
             "--ping-ms" => settings.ping_every = millis()?,
@@ -108,7 +110,7 @@ mod tests {
     #[test]
     fn options_are_understood_or_named() {
         check("--port 0 --speed=60 --start 2026-11-20T00:00:00Z --symbols 30", None);
-        check("--csv BTCUSDT=1h:/data/file.csv --clock-file x --seed 7 --ping-ms 100", None);
+        check("--csv BTCUSDT=1h:/data/file.csv --clock-file x --unlisted ACAUSDT --seed 7 --ping-ms 100", None);
         check("--prot 1", Some("unknown option \"--prot\""));
         check("60", Some("unknown option \"60\""));
         check("--speed", Some("--speed needs a value"));

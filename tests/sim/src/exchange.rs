@@ -8,6 +8,8 @@ use crate::hub::{Hub, Order, Outgoing};
 use crate::interval::{Interval, MINUTE};
 use crate::market::Market;
 use crate::settings::Settings;
+use crate::standing::Standing;
+use crate::symbols::Symbol;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
@@ -20,6 +22,8 @@ pub struct Exchange {
     hub: Mutex<Hub>,
     faults: Mutex<Faults>,
     counters: Mutex<Counters>,
+    /// How each symbol of the market stands.
+    standings: Mutex<Vec<Standing>>,
 }
 
 /// What has happened since the start.
@@ -41,7 +45,10 @@ pub struct Counters {
 impl Exchange {
     pub fn new(market: Market, clock: Clock, settings: Settings) -> Exchange {
         let hub = Mutex::new(Hub::new(market.symbols().len()));
-        Exchange { market, clock, settings, hub, faults: Mutex::default(), counters: Mutex::default() }
+        let unlisted = |symbol: &Symbol| settings.unlisted.contains(&symbol.name);
+        let standing = |symbol| if unlisted(symbol) { Standing::Absent } else { Standing::Listed(symbol.status) };
+        let standings = Mutex::new(market.symbols().iter().map(standing).collect());
+        Exchange { market, clock, settings, hub, standings, faults: Mutex::default(), counters: Mutex::default() }
     }
 
     pub fn hub(&self) -> MutexGuard<'_, Hub> {
@@ -54,6 +61,11 @@ impl Exchange {
 
     pub fn counters(&self) -> MutexGuard<'_, Counters> {
         self.counters.lock().expect(NO_PANIC)
+    }
+
+    /// How the symbol at this place of the market stands.
+    pub fn standing(&self, place: usize) -> Standing {
+        self.standings.lock().expect(NO_PANIC)[place].clone()
     }
 
     /// Misbehaves. Returns the number of a lasting fault.
@@ -78,10 +90,14 @@ impl Exchange {
                 self.hub().broadcast(fault.connection, |_| giant.clone());
             }
             Kind::DropStream => {
-                let place = fault.symbol.as_deref().and_then(|symbol| self.market.find(symbol));
                 let interval = fault.interval.as_deref().and_then(Interval::parse);
-                if let (Some(place), Some(interval)) = (place, interval) {
+                if let (Some(place), Some(interval)) = (self.place_of(&fault), interval) {
                     self.hub().deafen(fault.connection, Stream::Kline(place, interval));
+                }
+            }
+            Kind::Status => {
+                if let (Some(place), Some(word)) = (self.place_of(&fault), &fault.word) {
+                    self.standings.lock().expect(NO_PANIC)[place] = Standing::parse(word);
                 }
             }
             _ => {}
@@ -96,6 +112,10 @@ impl Exchange {
             self.hub().order(connection, Order::Look);
         }
         Ok(Some(id))
+    }
+
+    fn place_of(&self, fault: &Fault) -> Option<usize> {
+        self.market.find(fault.symbol.as_deref()?)
     }
 
     /// A symbol or interval that does not exist would make a fault that never acts.

@@ -85,6 +85,10 @@ kinds! {
     Cut: at_once, needs [], takes ["connection"];
     /// Sends a text message of so many bytes, in one frame or in so many fragments.
     Giant: at_once, needs ["bytes"], takes ["connection" "fragments"];
+    /// From now on exchangeInfo has this `word` for the status of a symbol, until another one is given. A status that is
+    /// known acts as usual, any other word pushes nothing. With `ABSENT` or an empty word the symbol vanishes: no row, no
+    /// events, code -1121. History stays what the market has.
+    Status: at_once, needs ["symbol" "word"], takes [];
     /// History lacks the klines with `from <= open time <= to` (milliseconds of market time).
     Hole: lasting, needs ["symbol" "interval" "from" "to"], takes ["for_ms" "count"];
 }
@@ -133,6 +137,8 @@ pub struct Fault {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fragments: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub word: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub from: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub to: Option<i64>,
@@ -162,6 +168,7 @@ impl Fault {
             shape: None,
             bytes: None,
             fragments: None,
+            word: None,
             from: None,
             to: None,
         }
@@ -267,6 +274,7 @@ mod tests {
             shape: Some(Shape::Api),
             bytes: Some(1),
             fragments: Some(1),
+            word: Some("HALT".to_owned()),
             from: Some(0),
             to: Some(0),
         }

@@ -36,6 +36,7 @@ mod rest;
 mod server;
 mod settings;
 mod simulator;
+mod standing;
 mod state;
 mod symbols;
 mod ws;

@@ -108,7 +108,7 @@ impl Publisher {
         let stream = Stream::Kline(place, interval);
         let exchange = self.exchange.clone();
         let symbol = &exchange.market.symbols()[place];
-        if !symbol.status.pushes_klines() || !exchange.hub().is_wanted(stream) {
+        if !exchange.standing(place).pushes_klines() || !exchange.hub().is_wanted(stream) {
             return;
         }
         let mut reader = exchange.market.reader(place, &mut self.memories[place]);
@@ -188,7 +188,7 @@ impl Publisher {
             return;
         }
         let exchange = self.exchange.clone();
-        if !exchange.market.symbols()[place].status.pushes_klines() || !exchange.hub().is_wanted(stream) {
+        if !exchange.standing(place).pushes_klines() || !exchange.hub().is_wanted(stream) {
             return;
         }
         let mut reader = exchange.market.reader(place, &mut self.memories[place]);
@@ -202,7 +202,7 @@ impl Publisher {
 
     fn update_tickers(&mut self, place: usize, now: i64) {
         let exchange = self.exchange.clone();
-        if !exchange.market.symbols()[place].status.pushes_tickers() {
+        if !exchange.standing(place).pushes_tickers() {
             return;
         }
         for stream in [Stream::MiniTicker(place), Stream::Ticker(place)] {
@@ -227,8 +227,8 @@ impl Publisher {
             return;
         }
         let mut changed = Vec::new();
-        for (place, symbol) in exchange.market.symbols().iter().enumerate() {
-            if !symbol.status.pushes_tickers() {
+        for place in 0..exchange.market.symbols().len() {
+            if !exchange.standing(place).pushes_tickers() {
                 continue;
             }
             let Some(ticker) = exchange.market.reader(place, &mut self.memories[place]).ticker(now) else { continue };

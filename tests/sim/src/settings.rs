@@ -38,6 +38,8 @@ pub struct Settings {
     pub symbols: Vec<Symbol>,
     /// Candles from files, by symbol. A symbol that is not in `symbols` is added.
     pub files: HashMap<String, (String, PathBuf)>,
+    /// Symbols that are not there at the start; the fault `status` lists them later.
+    pub unlisted: Vec<String>,
     /// The market time of the start, in milliseconds since the epoch; without one, the wall's.
     pub start: Option<i64>,
     /// Market time per real time.
@@ -64,6 +66,7 @@ impl Default for Settings {
             seed: 1,
             symbols: symbols::demonstration(),
             files: HashMap::new(),
+            unlisted: Vec::new(),
             start: None,
             speed: 1.0,
             clock_file: None,

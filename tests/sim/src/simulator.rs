@@ -156,6 +156,9 @@ fn market(settings: &Settings) -> Result<Market, String> {
             None => symbols.push(named(name)?),
         }
     }
+    if let Some(stranger) = settings.unlisted.iter().find(|name| symbols.iter().all(|symbol| symbol.name != **name)) {
+        return Err(format!("{stranger}: cannot be unlisted, there is no such symbol"));
+    }
     Ok(Market::new(settings.seed, symbols, files))
 }
 

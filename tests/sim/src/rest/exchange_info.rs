@@ -33,11 +33,11 @@ pub fn answer(call: &Call) -> Result<String, Refusal> {
         .filter(|(place, symbol)| match &asked {
             Some(asked) => asked.contains(place),
             None => {
-                status.is_none_or(|status| symbol.status == status)
+                status.is_none_or(|status| call.exchange.standing(*place).is_status(status))
                     && permissions_of(symbol).iter().any(|has| permissions.iter().any(|wanted| wanted == has))
             }
         })
-        .map(|(_, symbol)| item(symbol, show_sets))
+        .filter_map(|(place, symbol)| Some(item(symbol, call.exchange.standing(place).word()?, show_sets)))
         .collect();
     Ok(json!({
         "timezone": "UTC",
@@ -71,12 +71,12 @@ fn permissions_of(symbol: &Symbol) -> &'static [&'static str] {
     if symbol.spot { &["SPOT", "MARGIN"] } else { &["LEVERAGED"] }
 }
 
-fn item(symbol: &Symbol, show_sets: bool) -> Value {
+fn item(symbol: &Symbol, status: &str, show_sets: bool) -> Value {
     let sets = if show_sets { json!([permissions_of(symbol)]) } else { json!([]) };
     let (tick, step) = (decimal(symbol.tick as u128), decimal(symbol.step as u128));
     json!({
         "symbol": symbol.name,
-        "status": symbol.status.name(),
+        "status": status,
         "baseAsset": symbol.base,
         "baseAssetPrecision": 8,
         "quoteAsset": symbol.quote,

@@ -104,5 +104,6 @@ pub fn place(exchange: &Exchange, parameter: &str, name: &str) -> Result<usize, 
     if name.chars().count() > 50 || !name.chars().all(legal) {
         return Err(Refusal::illegal(parameter, SYMBOL_RANGE));
     }
-    exchange.market.find(name).ok_or_else(|| Refusal::new(-1121, "Invalid symbol."))
+    let place = exchange.market.find(name).filter(|place| exchange.standing(*place).word().is_some());
+    place.ok_or_else(|| Refusal::new(-1121, "Invalid symbol."))
 }

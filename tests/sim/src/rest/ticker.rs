@@ -26,7 +26,10 @@ pub fn answer(call: &Call) -> Result<String, Refusal> {
     let asked = parameters.symbols(call.exchange)?;
     parameters.only(&["symbol", "symbols", "type", "symbolStatus"])?;
     let symbols = call.exchange.market.symbols();
-    let suits = |place: usize| status.is_none_or(|status| symbols[place].status == status);
+    let suits = |place: usize| {
+        let standing = call.exchange.standing(place);
+        standing.word().is_some() && status.is_none_or(|status| standing.is_status(status))
+    };
     if parameters.get("symbol").is_some()
         && let Some([place]) = asked.as_deref()
     {

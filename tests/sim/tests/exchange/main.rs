@@ -4,6 +4,7 @@ mod candles;
 mod faults;
 mod harness;
 mod history;
+mod listings;
 mod load;
 mod process;
 mod sessions;
