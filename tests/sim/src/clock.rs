@@ -1,10 +1,12 @@
-//! Market time: the start plus the monotonic time since then times the speed.
+//! Market time: the start plus the monotonic time since then times the speed. The monotonic time is tokio's, which a
+//! paused runtime makes virtual.
 //!
 //! It may be kept in a file; then it goes on from there at the next start, and pauses in between.
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
+use tokio::time::Instant;
 
 /// The exchange's clock.
 #[derive(Clone, Copy, Debug)]

@@ -1,6 +1,6 @@
 //! The exchange as all its parts see it: market, clock, connections, faults and counters.
 
-use crate::clock::{Clock, wall_millis};
+use crate::clock::Clock;
 use crate::event::Stream;
 use crate::fault::{Fault, Kind, MALFORMED, Shape};
 use crate::faults::Faults;
@@ -18,6 +18,8 @@ use std::time::Duration;
 pub struct Exchange {
     pub market: Market,
     pub clock: Clock,
+    /// Wall time, by which the minutes of request weight are told.
+    wall: Clock,
     pub settings: Settings,
     hub: Mutex<Hub>,
     faults: Mutex<Faults>,
@@ -43,12 +45,12 @@ pub struct Counters {
 }
 
 impl Exchange {
-    pub fn new(market: Market, clock: Clock, settings: Settings) -> Exchange {
+    pub fn new(market: Market, clock: Clock, wall: Clock, settings: Settings) -> Exchange {
         let hub = Mutex::new(Hub::new(market.symbols().len()));
         let unlisted = |symbol: &Symbol| settings.unlisted.contains(&symbol.name);
         let standing = |symbol| if unlisted(symbol) { Standing::Absent } else { Standing::Listed(symbol.status) };
         let standings = Mutex::new(market.symbols().iter().map(standing).collect());
-        Exchange { market, clock, settings, hub, standings, faults: Mutex::default(), counters: Mutex::default() }
+        Exchange { market, clock, wall, settings, hub, standings, faults: Mutex::default(), counters: Mutex::default() }
     }
 
     pub fn hub(&self) -> MutexGuard<'_, Hub> {
@@ -158,7 +160,7 @@ impl Exchange {
     /// Takes the weight of a request. Returns the weight used in this minute and, if that is too much, the
     /// seconds until the next. Refused requests count too.
     pub fn take_weight(&self, weight: u64) -> (u64, Option<u64>) {
-        let now = wall_millis();
+        let now = self.wall.now();
         let minute = now.div_euclid(MINUTE);
         let mut counters = self.counters();
         if counters.weight_minute != minute {

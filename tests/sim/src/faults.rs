@@ -1,7 +1,8 @@
 //! The faults in force, and the question that every place asks which can misbehave.
 
 use crate::fault::{Fault, Kind};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// The faults in force.
 #[derive(Default)]

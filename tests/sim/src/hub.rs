@@ -3,8 +3,9 @@
 use crate::event::{Event, Stream, TimeUnit};
 use crate::symbols::Symbol;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio_tungstenite::tungstenite::protocol::frame::Frame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 use tokio_tungstenite::tungstenite::{Bytes, Message, Utf8Bytes};
@@ -74,6 +75,9 @@ pub struct Hub {
     last_id: u64,
     /// Ids of the connections of each stream, by [`Stream::index`].
     subscribers: Vec<Vec<u64>>,
+    /// How often those have changed, and who waits for the next time.
+    changes: u64,
+    changed: Arc<Notify>,
     sent: Sent,
 }
 
@@ -126,6 +130,8 @@ impl Hub {
             connections: BTreeMap::new(),
             last_id: 0,
             subscribers: vec![Vec::new(); Stream::count(symbols)],
+            changes: 0,
+            changed: Arc::default(),
             sent: Sent::default(),
         }
     }
@@ -167,6 +173,7 @@ impl Hub {
         }
         if let Some(stream) = stream {
             self.subscribers[stream.index()].push(id);
+            self.note_change();
         }
     }
 
@@ -175,6 +182,7 @@ impl Hub {
         let Some(place) = connection.subscriptions.iter().position(|(known, _)| known == name) else { return };
         if let (_, Some(stream)) = connection.subscriptions.remove(place) {
             self.subscribers[stream.index()].retain(|subscriber| *subscriber != id);
+            self.note_change();
         }
     }
 
@@ -186,6 +194,22 @@ impl Hub {
             }
             self.subscribers[stream.index()].retain(|subscriber| subscriber != id);
         }
+        self.note_change();
+    }
+
+    fn note_change(&mut self) {
+        self.changes += 1;
+        self.changed.notify_one();
+    }
+
+    /// How often what is wanted has changed.
+    pub fn changes(&self) -> u64 {
+        self.changes
+    }
+
+    /// Tells one waiting task of the next change.
+    pub fn changed(&self) -> Arc<Notify> {
+        self.changed.clone()
     }
 
     pub fn is_wanted(&self, stream: Stream) -> bool {

@@ -39,6 +39,7 @@ mod simulator;
 mod standing;
 mod state;
 mod symbols;
+mod wanted;
 mod ws;
 
 pub use clock::replace_file;

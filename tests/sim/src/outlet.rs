@@ -6,7 +6,7 @@ use crate::fault::Kind;
 use crate::interval::Interval;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::time::Instant;
+use tokio::time::Instant;
 
 /// Events on their way.
 pub struct Outlet {
@@ -32,6 +32,11 @@ impl Outlet {
     /// The market time of the next such event.
     pub fn next_late(&self) -> Option<i64> {
         self.late.iter().map(|(moment, _)| *moment).min()
+    }
+
+    /// When the next event held back by `delay` leaves.
+    pub fn next_delayed(&self) -> Option<Instant> {
+        self.delayed.iter().map(|(at, _)| *at).min()
     }
 
     /// Sends an event, or does to it what a fault demands.

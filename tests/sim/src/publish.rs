@@ -11,27 +11,18 @@ use crate::interval::{Interval, SECOND};
 use crate::market::{Kline, ReaderMemory};
 use crate::noise;
 use crate::outlet::Outlet;
+use crate::wanted::{RHYTHMS, Rhythm, Wanted};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// Closing events of all symbols are sent this long after the boundary, in milliseconds of market time, and say
 /// that they happened somewhere between.
 const CLOSING_WITHIN: i64 = 20;
-/// The longest sleep: a new subscription has its first update no later.
-const TURN: Duration = Duration::from_millis(50);
+/// The longest sleep, when nothing is wanted. A new subscription ends it.
+const IDLE: Duration = Duration::from_secs(3_600);
 /// The shortest sleep; at high speed there is always something due.
 const BREATH: Duration = Duration::from_millis(2);
-
-/// Classes of streams with a rhythm of their own.
-#[derive(Clone, Copy)]
-enum Rhythm {
-    Klines,
-    Seconds,
-    Tickers,
-}
-
-const RHYTHMS: [(Rhythm, i64); 3] =
-    [(Rhythm::Klines, 2 * SECOND), (Rhythm::Seconds, SECOND), (Rhythm::Tickers, SECOND)];
 
 /// The state of the publisher between turns.
 pub struct Publisher {
@@ -46,6 +37,7 @@ pub struct Publisher {
     shown_to_all: Vec<i64>,
     /// By interval: the boundary whose closing events come next.
     next_close: [i64; Interval::COUNT],
+    wanted: Wanted,
     outlet: Outlet,
 }
 
@@ -68,6 +60,7 @@ impl Publisher {
             shown: vec![(0, 0); Stream::count(count)],
             shown_to_all: vec![-1; count],
             next_close,
+            wanted: Wanted::nothing(count),
             outlet: Outlet::new(exchange.clone()),
             exchange,
         }
@@ -75,26 +68,74 @@ impl Publisher {
 
     /// Publishes until the task is dropped.
     pub async fn run(mut self) {
+        let changed = self.exchange.hub().changed();
         loop {
             let now = self.exchange.clock.now();
+            self.look_about(now);
             self.close(now);
             self.update(now);
             self.outlet.release(now);
-            let next = self.next_turn();
-            tokio::time::sleep(self.exchange.clock.until(next).clamp(BREATH, TURN)).await;
+            tokio::select! {
+                biased;
+                () = tokio::time::sleep(self.pause()) => {}
+                () = changed.notified() => {}
+            }
         }
     }
 
-    fn next_turn(&self) -> i64 {
-        let closing = self.next_close.iter().map(|boundary| boundary + CLOSING_WITHIN);
-        let updates = self.due.iter().flatten().copied();
-        closing.chain(updates).chain([self.all_due]).chain(self.outlet.next_late()).min().unwrap_or(i64::MAX)
+    /// Takes note of changed subscriptions. What begins to be wanted begins with its next round, at the phase it always
+    /// had; rounds that nobody wanted are not made up for.
+    fn look_about(&mut self, now: i64) {
+        let wanted = {
+            let hub = self.exchange.hub();
+            if hub.changes() == self.wanted.changes {
+                return;
+            }
+            Wanted::of(&hub, self.memories.len())
+        };
+        for (place, rhythms) in wanted.rhythms.iter().enumerate() {
+            for (index, (_, period)) in RHYTHMS.into_iter().enumerate() {
+                if rhythms[index] && !self.wanted.rhythms[place][index] {
+                    self.due[place][index] = self.round_after(self.due[place][index], period, now);
+                }
+            }
+        }
+        if wanted.all_mini_tickers && !self.wanted.all_mini_tickers {
+            self.all_due = self.round_after(self.all_due, SECOND, now);
+        }
+        for interval in Interval::all() {
+            if wanted.closings[interval.index()] && !self.wanted.closings[interval.index()] {
+                self.next_close[interval.index()] = interval.next(interval.floor(now - CLOSING_WITHIN));
+            }
+        }
+        self.wanted = wanted;
+    }
+
+    /// The first round after `now`, of those that one is due of.
+    fn round_after(&self, due: i64, period: i64, now: i64) -> i64 {
+        let period = period.max(self.exchange.clock.market_millis(self.exchange.settings.update_floor));
+        if due > now { due } else { due + ((now - due) / period + 1) * period }
+    }
+
+    /// How long there is nothing to do.
+    fn pause(&self) -> Duration {
+        let closings = self.next_close.iter().zip(self.wanted.closings).filter(|(_, wanted)| *wanted);
+        let closings = closings.map(|(boundary, _)| boundary + CLOSING_WITHIN);
+        let updates = self.due.iter().flatten().zip(self.wanted.rhythms.iter().flatten());
+        let updates = updates.filter(|(_, wanted)| **wanted).map(|(due, _)| *due);
+        let all = self.wanted.all_mini_tickers.then_some(self.all_due);
+        let next = closings.chain(updates).chain(all).chain(self.outlet.next_late()).min();
+        let pause = next.map_or(IDLE, |next| self.exchange.clock.until(next));
+        let delayed = self.outlet.next_delayed().map_or(IDLE, |at| at.saturating_duration_since(Instant::now()));
+        pause.min(delayed).clamp(BREATH, IDLE)
     }
 
     /// Sends the closing events of every boundary that has passed, the earliest first.
     fn close(&mut self, now: i64) {
         loop {
-            let passed = Interval::all().filter(|interval| self.next_close[interval.index()] + CLOSING_WITHIN <= now);
+            let passed = Interval::all().filter(|interval| {
+                self.wanted.closings[interval.index()] && self.next_close[interval.index()] + CLOSING_WITHIN <= now
+            });
             let Some(interval) = passed.min_by_key(|interval| self.next_close[interval.index()]) else { return };
             let boundary = self.next_close[interval.index()];
             self.next_close[interval.index()] = interval.next(boundary);
@@ -155,16 +196,13 @@ impl Publisher {
 
     /// Sends the updates that are due.
     fn update(&mut self, now: i64) {
-        let floor = self.exchange.clock.market_millis(self.exchange.settings.update_floor);
         for place in 0..self.memories.len() {
             for (index, (rhythm, period)) in RHYTHMS.into_iter().enumerate() {
-                let due = &mut self.due[place][index];
-                if *due > now {
+                if !self.wanted.rhythms[place][index] || self.due[place][index] > now {
                     continue;
                 }
                 // Skipped rounds are not made up for: an update shows the present.
-                let period = period.max(floor);
-                *due += ((now - *due) / period + 1) * period;
+                self.due[place][index] = self.round_after(self.due[place][index], period, now);
                 match rhythm {
                     Rhythm::Tickers => self.update_tickers(place, now),
                     Rhythm::Seconds => self.update_kline(place, Interval::S1, now),
@@ -174,9 +212,8 @@ impl Publisher {
                 }
             }
         }
-        if self.all_due <= now {
-            let period = SECOND.max(floor);
-            self.all_due += ((now - self.all_due) / period + 1) * period;
+        if self.wanted.all_mini_tickers && self.all_due <= now {
+            self.all_due = self.round_after(self.all_due, SECOND, now);
             self.update_all(now);
         }
     }
@@ -223,9 +260,6 @@ impl Publisher {
     /// The array of all mini tickers that have changed since the last one.
     fn update_all(&mut self, now: i64) {
         let exchange = self.exchange.clone();
-        if !exchange.hub().is_wanted(Stream::AllMiniTickers) {
-            return;
-        }
         let mut changed = Vec::new();
         for place in 0..exchange.market.symbols().len() {
             if !exchange.standing(place).pushes_tickers() {

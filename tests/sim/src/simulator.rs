@@ -49,7 +49,12 @@ impl Simulator {
         listener.set_nonblocking(true)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let address = listener.local_addr()?;
-        let exchange = Arc::new(Exchange::new(market, Clock::new(start, settings.speed), settings));
+        let exchange = Arc::new(Exchange::new(
+            market,
+            Clock::new(start, settings.speed),
+            Clock::new(wall_millis(), 1.0),
+            settings,
+        ));
         let (stop, stopped) = oneshot::channel();
         let thread = {
             let exchange = exchange.clone();
@@ -136,6 +141,7 @@ async fn run(
         }
     };
     tokio::select! {
+        biased;
         _ = stopped => {}
         () = server::accept(exchange.clone(), listener) => {}
         () = Publisher::new(exchange.clone()).run() => {}
