@@ -13,6 +13,7 @@ use crate::symbols::Symbol;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
+use tokio::task::JoinSet;
 
 /// Shared by the tasks of a simulator and its handle. No lock is held over an await.
 pub struct Exchange {
@@ -26,6 +27,8 @@ pub struct Exchange {
     counters: Mutex<Counters>,
     /// How each symbol of the market stands.
     standings: Mutex<Vec<Standing>>,
+    /// The tasks that serve clients.
+    tasks: Mutex<JoinSet<()>>,
 }
 
 /// What has happened since the start.
@@ -50,7 +53,17 @@ impl Exchange {
         let unlisted = |symbol: &Symbol| settings.unlisted.contains(&symbol.name);
         let standing = |symbol| if unlisted(symbol) { Standing::Absent } else { Standing::Listed(symbol.status) };
         let standings = Mutex::new(market.symbols().iter().map(standing).collect());
-        Exchange { market, clock, wall, settings, hub, standings, faults: Mutex::default(), counters: Mutex::default() }
+        Exchange {
+            market,
+            clock,
+            wall,
+            settings,
+            hub,
+            standings,
+            faults: Mutex::default(),
+            counters: Mutex::default(),
+            tasks: Mutex::default(),
+        }
     }
 
     pub fn hub(&self) -> MutexGuard<'_, Hub> {
@@ -63,6 +76,19 @@ impl Exchange {
 
     pub fn counters(&self) -> MutexGuard<'_, Counters> {
         self.counters.lock().expect(NO_PANIC)
+    }
+
+    /// Runs a task in the current runtime, until it ends or [`Exchange::abort`] is called.
+    pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let mut tasks = self.tasks.lock().expect(NO_PANIC);
+        // Those that have ended, so that the set does not grow with every connection there ever was.
+        while tasks.try_join_next().is_some() {}
+        tasks.spawn(task);
+    }
+
+    /// Ends all tasks at their next step.
+    pub fn abort(&self) {
+        self.tasks.lock().expect(NO_PANIC).abort_all();
     }
 
     /// How the symbol at this place of the market stands.

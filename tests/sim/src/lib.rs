@@ -11,7 +11,7 @@
 //! [`Market`] is a pure function of seed, symbol and time, down to single trades, so that streams, history and tickers
 //! agree to the last digit and any candle of the past exists at once. `publish` turns the passing of `clock` time
 //! into events, which go through `outlet` to the `hub`, which knows who wants them. Everything runs in one thread;
-//! [`Simulator`] is the handle.
+//! [`Simulator`] is the handle, or [`Virtual`] for simulations in memory and in virtual time.
 //!
 //! Market time runs at the chosen speed: event times, server time, closes. Real time counts for all that concerns the
 //! line: pings, rate limits, connection age, duration of faults.
@@ -21,16 +21,19 @@
 
 mod clock;
 mod control;
+mod controls;
 mod event;
 mod exchange;
 mod fault;
 mod faults;
 mod hub;
+mod in_memory;
 mod interval;
 mod line;
 mod market;
 mod noise;
 mod outlet;
+mod prepare;
 mod publish;
 mod rest;
 mod server;
@@ -43,7 +46,9 @@ mod wanted;
 mod ws;
 
 pub use clock::replace_file;
+pub use controls::Controls;
 pub use fault::{Fault, KINDS, Kind, MALFORMED, Row, Shape};
+pub use in_memory::Virtual;
 pub use interval::Interval;
 pub use market::{Csv, Kline, Market, Reader, ReaderMemory, Ticker, decimal};
 pub use settings::{Settings, limits};

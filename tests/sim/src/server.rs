@@ -19,7 +19,7 @@ pub async fn accept(exchange: Arc<Exchange>, listener: TcpListener) {
             Ok((tcp, _)) => {
                 // Small frames are sent as they come, at worst in larger packets than necessary.
                 let _ = tcp.set_nodelay(true);
-                tokio::spawn(serve(exchange.clone(), tcp));
+                exchange.spawn(serve(exchange.clone(), tcp));
             }
             // Out of descriptors, most likely: some may be free a moment later.
             Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
@@ -38,6 +38,8 @@ pub async fn serve<T: Transport>(exchange: Arc<Exchange>, transport: T) {
     // An error is a client that left or spoke no HTTP, or a connection that a fault refused.
     let _ = http1::Builder::new()
         .timer(TokioTimer::new())
+        // It would be the wall's, in a simulation too.
+        .auto_date_header(false)
         .serve_connection(TokioIo::new(line), service)
         .with_upgrades()
         .await;

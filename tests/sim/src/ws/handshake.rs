@@ -43,15 +43,15 @@ pub fn answer<T: Transport>(
     let wish = Wish::parse(request.uri().path(), request.uri().query().unwrap_or(""));
     let key = request.headers().get(SEC_WEBSOCKET_KEY).map(|key| derive_accept_key(key.as_bytes()));
     let (Some(wish), Some(key)) = (wish, key) else { return Ok(refusal(StatusCode::BAD_REQUEST, None)) };
-    let exchange = exchange.clone();
+    let shared = exchange.clone();
     let upgrade = hyper::upgrade::on(&mut request);
-    tokio::spawn(async move {
+    exchange.spawn(async move {
         // A client that leaves during the handshake is nobody's loss.
         let Ok(upgraded) = upgrade.await else { return };
         let parts = upgraded.downcast::<TokioIo<Line<T>>>().expect("the server serves nothing else");
         let (line, read) = (parts.io.into_inner(), parts.read_buf.to_vec());
         let socket = WebSocketStream::from_partially_read(line, read, Role::Server, None).await;
-        session::run(exchange, socket, wish).await;
+        session::run(shared, socket, wish).await;
     });
     let mut response = Response::new(Default::default());
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;

@@ -1,4 +1,4 @@
-//! The simulator as a client meets it: real sockets on loopback, parsed with nothing but serde_json.
+//! The simulator as a client meets it: real sockets on loopback, or pipes in virtual time, parsed with nothing but serde_json.
 
 mod candles;
 mod faults;
@@ -9,3 +9,4 @@ mod load;
 mod process;
 mod sessions;
 mod streams;
+mod virtual_time;
