@@ -225,3 +225,6 @@ fn append(path: &Path, extent: &Extent) -> io::Result<File> {
     file.set_len(extent.bytes)?;
     Ok(file)
 }
+
+#[cfg(test)]
+mod tests;
