@@ -20,6 +20,9 @@ use tokio::sync::oneshot;
 const SAVE_EVERY: Duration = Duration::from_secs(1);
 
 /// A simulator in a thread of its own, on TCP and in real time. It ends when it is stopped or dropped.
+///
+/// Asked from within a runtime with a paused clock it would tell that runtime's time: there [`Virtual`](crate::Virtual)
+/// belongs.
 pub struct Simulator {
     controls: Controls,
     address: SocketAddr,
@@ -36,12 +39,13 @@ impl Simulator {
         let clock_file = settings.clock_file.as_ref().map(ClockFile::new);
         let saved = clock_file.as_ref().map(ClockFile::read).transpose()?.flatten();
         let start = saved.or(settings.start).unwrap_or_else(wall_millis);
+        let port = settings.port;
+        let exchange = Arc::new(prepare::exchange(settings, start, wall_millis())?);
         // Without tokio, so that a caller may itself be in a runtime.
-        let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, settings.port))?;
+        let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
         listener.set_nonblocking(true)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let address = listener.local_addr()?;
-        let exchange = Arc::new(prepare::exchange(settings, start, wall_millis())?);
         let (stop, stopped) = oneshot::channel();
         let thread = {
             let exchange = exchange.clone();

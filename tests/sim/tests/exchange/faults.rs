@@ -51,7 +51,7 @@ async fn a_stall_stops_events_while_the_connection_looks_alive() {
     let ping_every = Duration::from_millis(400);
     let simulator = start(Settings { ping_every, speed: 60.0, ..Settings::default() });
     let mut client = subscribed(&simulator).await;
-    simulator.inject(fault(Kind::Stall, |fault| fault.for_ms = Some(1_500))).unwrap();
+    simulator.inject(fault(Kind::Stall, |fault| fault.for_ms = Some(3_000))).unwrap();
     while !client.is_silent_for(Duration::from_millis(300)).await {}
     let list = client.reply(json!({"method": "LIST_SUBSCRIPTIONS", "id": 1})).await;
     assert_eq!(list["result"], json!([STREAM]));
