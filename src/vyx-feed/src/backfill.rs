@@ -205,7 +205,9 @@ async fn fetch(feed: &Feed<'_>, series: Series, run: RangeInclusive<i64>) -> Res
             begins = Some(next.unwrap_or(through + 1));
         }
     }
-    first.into_iter().for_each(|first| feed.tails.borrow_mut().exists(&series, first));
+    page.klines.first().into_iter().for_each(|first| feed.exists(series, first));
+    // Of a kline with trades its stream has to have heard.
+    page.klines.iter().rfind(|kline| kline.trades > 0).into_iter().for_each(|kline| feed.exists(series, kline));
     feed.outlet.sink.history(&symbol, interval, from, through, &page.klines);
     if let Some(begins) = begins {
         feed.outlet.sink.begins(&symbol, interval, begins);

@@ -45,9 +45,10 @@ use clock::{MarketClock, Step};
 use directory::Universe;
 use outlet::{Outlet, Topic};
 use pace::ConnectBudget;
+use plan::Streams;
 use rest::Rest;
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -112,6 +113,8 @@ struct Feed<'s> {
     overdue: Notify,
     /// The tickers, and market time, are to be read by REST.
     seed_wanted: Notify,
+    /// Streams that are to be asked for anew, by whichever connection has them.
+    deaf: RefCell<BTreeSet<String>>,
     random: RefCell<fastrand::Rng>,
     links: RefCell<Links>,
 }
@@ -142,6 +145,7 @@ impl<'s> Feed<'s> {
             calendar: RefCell::default(),
             overdue: Notify::new(),
             seed_wanted: Notify::new(),
+            deaf: RefCell::default(),
             random: RefCell::default(),
             links: RefCell::default(),
         }
@@ -223,8 +227,32 @@ impl<'s> Feed<'s> {
     fn released(&self, stream: &str) {
         let Some(series) = plan::series(stream) else { return };
         if self.tails.borrow_mut().released(series) {
+            self.deaf.borrow_mut().remove(stream);
             self.outlet.sink.subscribed(&series.0, series.1, false);
         }
+    }
+
+    /// A stream was asked for anew, and is acknowledged.
+    fn renewed(&self, stream: &str) {
+        if let Some(series) = plan::series(stream) {
+            self.tails.borrow_mut().renewed(series);
+        }
+    }
+
+    /// History has shown that this kline exists. Where its stream should have said so and did not, it is asked for anew.
+    fn exists(&self, series: Series, kline: &Kline) {
+        let Some(market) = self.clock.now() else { return };
+        if self.tails.borrow_mut().is_deaf(series, kline, market, Instant::now()) {
+            self.deaf.borrow_mut().insert(plan::kline_stream(&series.0, series.1));
+        }
+    }
+
+    /// Those of these streams that are to be asked for anew.
+    fn take_deaf(&self, streams: &Streams) -> Vec<String> {
+        let mut deaf = self.deaf.borrow_mut();
+        let mine: Vec<String> = deaf.iter().filter(|stream| streams.contains(*stream)).cloned().collect();
+        mine.iter().for_each(|stream| _ = deaf.remove(stream));
+        mine
     }
 
     /// From 0 to 1, for jitter.

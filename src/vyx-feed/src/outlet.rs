@@ -20,6 +20,7 @@ pub enum Topic {
     ConnectFailed,
     BadFrame,
     RefusedStream,
+    Deaf,
     History,
     RefusedHistory,
     Tickers,

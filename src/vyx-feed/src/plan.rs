@@ -20,10 +20,14 @@ pub fn wanted(symbols: &[Symbol], intervals: &[Interval]) -> Streams {
     }
     streams.insert(TICKERS.to_owned());
     for symbol in symbols {
-        let symbol = symbol.to_stream_name();
-        streams.extend(intervals.iter().map(|interval| format!("{symbol}@kline_{interval}")));
+        streams.extend(intervals.iter().map(|interval| kline_stream(symbol, *interval)));
     }
     streams
+}
+
+/// The stream of a series.
+pub fn kline_stream(symbol: &Symbol, interval: Interval) -> String {
+    format!("{}@kline_{interval}", symbol.to_stream_name())
 }
 
 /// The series of a kline stream; `None` for a stream of something else.

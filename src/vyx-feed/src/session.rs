@@ -9,10 +9,11 @@ use crate::url::StreamUrl;
 use crate::wire::{self, Frame};
 use crate::{Feed, changed};
 use futures_util::{SinkExt, StreamExt};
+use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::net::TcpStream;
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{self, Message};
@@ -29,10 +30,9 @@ const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
 const LARGEST_MESSAGE: usize = 1 << 20;
 /// Allocated at once for each connection; holds some 170 kline frames.
 const READ_BUFFER: usize = 64 << 10;
-/// The exchange cuts a connection after 24 h; its successor is ready before that. Connections differ by the stagger, so
-/// that they are not all replaced at once.
-const LIFETIME: Duration = Duration::from_secs(23 * 3_600);
-const LIFETIME_STAGGER: Duration = Duration::from_secs(7 * 60);
+/// Connections of one plan grow this fraction of a lifetime less old than the one before them, half a lifetime at most, so
+/// that they are not all replaced at once: seven minutes of 23 hours.
+const LIFETIME_STAGGER: u32 = 200;
 /// More unreadable frames than this in so short a time, and the connection itself is doubted.
 const BAD_FRAMES: u32 = 1_000;
 const BAD_FRAMES_WINDOW: Duration = Duration::from_secs(10);
@@ -44,8 +44,10 @@ type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 /// What a session tells whoever holds it, once each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum News {
-    /// Everything that was wanted is acknowledged.
+    /// Everything that was wanted is acknowledged, which proves nothing yet.
     Settled,
+    /// After that, data has come.
+    Delivers,
     /// The connection will end soon, but still delivers: time for a successor.
     Leaving,
 }
@@ -58,8 +60,10 @@ pub struct Assignment {
     pub index: usize,
     pub wanted: watch::Receiver<Rc<Streams>>,
     pub news: mpsc::UnboundedSender<(u64, News)>,
-    /// Notified when a successor is in place.
-    pub leave: Rc<Notify>,
+    /// Here the session says when data came last.
+    pub data_at: Rc<Cell<Option<Instant>>>,
+    /// Told when the session has to end, and why.
+    pub leave: oneshot::Receiver<Disconnect>,
 }
 
 /// Connects and delivers until something ends it, which is returned.
@@ -110,30 +114,30 @@ struct Session<'f, 's> {
     assignment: Assignment,
     subscriptions: Subscriptions,
     heard_at: Instant,
-    retire_at: Instant,
+    opened_at: Instant,
     wanted_again_at: Instant,
     bad_frames: u32,
     bad_frames_since: Instant,
     settled: bool,
+    delivers: bool,
     leaving: bool,
 }
 
 impl<'f, 's> Session<'f, 's> {
     fn new(feed: &'f Feed<'s>, url: String, assignment: Assignment) -> Session<'f, 's> {
         let now = Instant::now();
-        let stagger =
-            LIFETIME_STAGGER.saturating_mul(u32::try_from(assignment.index).unwrap_or(u32::MAX)).min(LIFETIME / 2);
         Session {
             feed,
             url,
             assignment,
             subscriptions: Subscriptions::default(),
             heard_at: now,
-            retire_at: now + LIFETIME - stagger,
+            opened_at: now,
             wanted_again_at: now,
             bad_frames: 0,
             bad_frames_since: now,
             settled: false,
+            delivers: false,
             leaving: false,
         }
     }
@@ -142,20 +146,21 @@ impl<'f, 's> Session<'f, 's> {
     /// follows at once.
     async fn deliver(mut self, mut socket: Socket) -> Disconnect {
         let mut wanted = self.assignment.wanted.clone();
-        let leave = self.assignment.leave.clone();
         // All that is timed hangs on one tick, so that a message costs no timer; and at most one control frame
         // goes out in a tick.
         let mut tick = interval(CONTROL_INTERVAL);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
+            // The messages come last, as there may always be one.
             let end = tokio::select! {
-                message = socket.next() => self.message(message),
-                _ = tick.tick() => self.tick(&mut socket).await,
+                biased;
+                Ok(reason) = &mut self.assignment.leave => Err(reason),
                 () = changed(&mut wanted) => {
                     self.wanted_again_at = Instant::now();
                     Ok(())
                 }
-                () = leave.notified() => Err(Disconnect::Replaced),
+                _ = tick.tick() => self.tick(&mut socket).await,
+                message = socket.next() => self.message(message),
             };
             if let Err(reason) = end {
                 self.subscriptions.acknowledged().iter().for_each(|stream| self.feed.released(stream));
@@ -168,7 +173,7 @@ impl<'f, 's> Session<'f, 's> {
 
     async fn tick(&mut self, socket: &mut Socket) -> Result<(), Disconnect> {
         let now = Instant::now();
-        {
+        let lifetime = {
             let settings = self.feed.settings.borrow();
             if settings.stream_url != self.url || self.assignment.wanted.borrow().is_empty() {
                 return Err(Disconnect::NotWanted);
@@ -176,8 +181,10 @@ impl<'f, 's> Session<'f, 's> {
             if now.duration_since(self.heard_at) >= settings.stale_after {
                 return Err(Disconnect::Silent);
             }
-        }
-        if now >= self.retire_at {
+            let stagger = settings.rotate_after / LIFETIME_STAGGER * u32::try_from(self.assignment.index).unwrap_or(1);
+            settings.rotate_after - stagger.min(settings.rotate_after / 2)
+        };
+        if now.duration_since(self.opened_at) >= lifetime {
             self.leave();
         }
         if now >= self.wanted_again_at {
@@ -185,6 +192,13 @@ impl<'f, 's> Session<'f, 's> {
             self.wanted_again_at = now + REFUSED_PAUSE;
             let wanted = self.assignment.wanted.borrow().clone();
             self.subscriptions.want(&wanted, now).iter().for_each(|stream| self.feed.released(stream));
+        }
+        for stream in self.feed.take_deaf(self.subscriptions.acknowledged()) {
+            self.feed.outlet.event(Event::Resubscribed);
+            self.feed.outlet.log(Topic::Deaf, Level::Warning, || {
+                format!("the stream {stream} is acknowledged and says nothing; it is asked for anew")
+            });
+            self.subscriptions.renew(stream);
         }
         let frame = self.subscriptions.next_frame(now).map_err(|_| Disconnect::NoAcknowledgement)?;
         let Some(frame) = frame else { return Ok(()) };
@@ -227,11 +241,11 @@ impl<'f, 's> Session<'f, 's> {
                 if !feed.event_time(at) {
                     return self.bad_frame(&"the event is far ahead of market time", symbol.as_str());
                 }
-                feed.outlet.event(Event::Message);
+                self.data();
                 feed.kline(&symbol, interval, event_time, &kline);
             }
             Frame::Tickers(read) => {
-                feed.outlet.event(Event::Message);
+                self.data();
                 let universe = feed.universe.borrow().clone();
                 for (symbol, ticker) in read.tickers.iter().filter(|(symbol, _)| universe.contains(symbol)) {
                     if feed.event_time(ticker.event_time) {
@@ -246,7 +260,10 @@ impl<'f, 's> Session<'f, 's> {
             Frame::Reply(reply) => {
                 match self.subscriptions.reply(reply.id, reply.error, Instant::now()) {
                     Outcome::Fine => {}
-                    Outcome::Acknowledged(streams) => streams.iter().for_each(|stream| feed.acknowledged(stream)),
+                    Outcome::Acknowledged { new, again } => {
+                        new.iter().for_each(|stream| feed.acknowledged(stream));
+                        again.iter().for_each(|stream| feed.renewed(stream));
+                    }
                     Outcome::Refused { stream, error } => feed.outlet.log(Topic::RefusedStream, Level::Warning, || {
                         format!("the exchange refuses the stream {stream}: {} (code {})", error.message, error.code)
                     }),
@@ -275,6 +292,15 @@ impl<'f, 's> Session<'f, 's> {
         }
         self.bad_frames += 1;
         if self.bad_frames > BAD_FRAMES { Err(Disconnect::BadFrames) } else { Ok(()) }
+    }
+
+    fn data(&mut self) {
+        self.feed.outlet.event(Event::Message);
+        self.assignment.data_at.set(Some(self.heard_at));
+        if self.settled && !self.delivers {
+            self.delivers = true;
+            self.tell(News::Delivers);
+        }
     }
 
     fn leave(&mut self) {

@@ -122,9 +122,11 @@ pub enum Disconnect {
     Silent,
     /// A subscription was not acknowledged, though it was repeated.
     NoAcknowledgement,
+    /// Everything was acknowledged and nothing came, though the connection it should replace went on delivering.
+    NoData,
     /// Too many unreadable frames in a short time.
     BadFrames,
-    /// The server announced its shutdown, or the connection grew old: its successor is in place.
+    /// The server announced its shutdown, or the connection grew old: its successor delivers.
     Replaced,
     /// The settings name another host, or nothing is left to subscribe to.
     NotWanted,
@@ -159,6 +161,7 @@ impl fmt::Display for Disconnect {
             Disconnect::Lost(why) => write!(f, "the connection was lost: {why}"),
             Disconnect::Silent => f.write_str("the connection fell silent"),
             Disconnect::NoAcknowledgement => f.write_str("a subscription was not acknowledged"),
+            Disconnect::NoData => f.write_str("nothing came on it, though its predecessor delivered"),
             Disconnect::BadFrames => f.write_str("too many unreadable frames"),
             Disconnect::Replaced => f.write_str("replaced by a new connection"),
             Disconnect::NotWanted => f.write_str("no longer wanted by the settings"),

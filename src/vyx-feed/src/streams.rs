@@ -3,14 +3,16 @@
 use crate::backoff::{self, Backoff};
 use crate::plan::{Plan, Streams, wanted};
 use crate::session::{self, Assignment, News};
+use crate::sink::Disconnect;
 use crate::{Feed, changed};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::rc::Rc;
 use std::time::Duration;
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until};
 
 /// Between the first attempts of two connections, so that the exchange sees no burst.
@@ -48,6 +50,7 @@ pub async fn keep(feed: &Feed<'_>) -> Infallible {
             }
         }
         tokio::select! {
+            biased;
             () = changed(&mut universe) => {}
             () = changed(&mut settings) => {}
             Some(never) = connections.next() => match never {},
@@ -55,17 +58,35 @@ pub async fn keep(feed: &Feed<'_>) -> Infallible {
     }
 }
 
+/// A session that has not ended.
+struct Living {
+    /// Ends it.
+    leave: Option<oneshot::Sender<Disconnect>>,
+    /// When it brought data last.
+    data_at: Rc<Cell<Option<Instant>>>,
+    /// It asks for a successor.
+    leaving: bool,
+}
+
 /// Holds one connection of the plan for ever. Usually one session lives; while it is being replaced there are two, and
-/// what both deliver is merged by the sink.
+/// what both deliver is merged by the sink. The old one stays until the new one has proved itself by data.
 async fn hold(feed: &Feed<'_>, index: usize, mut wanted: watch::Receiver<Rc<Streams>>) -> Infallible {
     let (sender, mut news) = mpsc::unbounded_channel();
     let mut sessions = FuturesUnordered::new();
-    let mut living: BTreeMap<u64, Rc<Notify>> = BTreeMap::new();
+    let mut living: BTreeMap<u64, Living> = BTreeMap::new();
     let mut settings = feed.settings.clone();
     let mut backoff = Backoff::default();
     let mut start_at = Some(Instant::now() + STAGGER * u32::try_from(index).unwrap_or(u32::MAX));
+    // The newest session has everything acknowledged since then, and brought nothing yet.
+    let mut on_trial: Option<(u64, Instant)> = None;
     loop {
+        if start_at.is_none() && living.len() == 1 && !wanted.borrow().is_empty() {
+            // Of two, neither has to leave before the other is gone or in place.
+            start_at = living.values().any(|session| session.leaving).then(Instant::now);
+        }
+        let trial_ends = on_trial.map(|(_, since)| since + settings.borrow().stale_after);
         tokio::select! {
+            biased;
             () = sleep_until(start_at.unwrap_or_else(Instant::now)), if start_at.is_some() => {
                 start_at = None;
                 if wanted.borrow_and_update().is_empty() {
@@ -75,9 +96,10 @@ async fn hold(feed: &Feed<'_>, index: usize, mut wanted: watch::Receiver<Rc<Stre
                     start_at = Some(Instant::now() + pause);
                     continue;
                 }
-                let (id, leave) = (feed.next_session_id(), Rc::new(Notify::new()));
-                living.insert(id, leave.clone());
-                let assignment = Assignment { id, index, wanted: wanted.clone(), news: sender.clone(), leave };
+                let (id, data_at, (leave, left)) = (feed.next_session_id(), Rc::default(), oneshot::channel());
+                living.insert(id, Living { leave: Some(leave), data_at: Rc::clone(&data_at), leaving: false });
+                let (wanted, news) = (wanted.clone(), sender.clone());
+                let assignment = Assignment { id, index, wanted, news, data_at, leave: left };
                 sessions.push(async move {
                     let started = Instant::now();
                     let reason = session::run(feed, assignment).await;
@@ -91,6 +113,7 @@ async fn hold(feed: &Feed<'_>, index: usize, mut wanted: watch::Receiver<Rc<Stre
                 if newest != Some(id) {
                     continue;
                 }
+                on_trial = None;
                 if lived >= backoff::LONGEST {
                     backoff.reset();
                 }
@@ -98,15 +121,23 @@ async fn hold(feed: &Feed<'_>, index: usize, mut wanted: watch::Receiver<Rc<Stre
                 start_at = Some(Instant::now() + pause.max(reason.retry_after().unwrap_or_default()));
             }
             Some((id, news)) = news.recv() => match news {
-                News::Settled => {
-                    living.range(..id).for_each(|(_, leave)| leave.notify_one());
+                News::Settled => on_trial = Some((id, Instant::now())),
+                News::Delivers => {
+                    on_trial = on_trial.filter(|(on_trial, _)| *on_trial != id);
+                    living.range_mut(..id).for_each(|(_, older)| older.end(Disconnect::Replaced));
                 }
-                News::Leaving => {
-                    if living.last_key_value().is_some_and(|(newest, _)| *newest == id) {
-                        start_at = Some(start_at.unwrap_or_else(Instant::now));
+                News::Leaving => _ = living.get_mut(&id).map(|session| session.leaving = true),
+            },
+            () = sleep_until(trial_ends.unwrap_or_else(Instant::now)), if trial_ends.is_some() => {
+                if let Some((id, since)) = on_trial.take() {
+                    // Where its predecessor was silent too there was nothing to deliver, and the trial goes on.
+                    if living.range(..id).any(|(_, older)| older.data_at.get() > Some(since)) {
+                        living.get_mut(&id).into_iter().for_each(|session| session.end(Disconnect::NoData));
+                    } else if living.len() > 1 {
+                        on_trial = Some((id, Instant::now()));
                     }
                 }
-            },
+            }
             // Something to do again after there was nothing, or another host: no reason to sit out a pause.
             () = changed(&mut wanted) => start_early(&living, &mut start_at),
             () = changed(&mut settings) => start_early(&living, &mut start_at),
@@ -114,7 +145,14 @@ async fn hold(feed: &Feed<'_>, index: usize, mut wanted: watch::Receiver<Rc<Stre
     }
 }
 
-fn start_early(living: &BTreeMap<u64, Rc<Notify>>, start_at: &mut Option<Instant>) {
+impl Living {
+    fn end(&mut self, reason: Disconnect) {
+        // Who has ended already needs not be told.
+        self.leave.take().map(|leave| leave.send(reason));
+    }
+}
+
+fn start_early(living: &BTreeMap<u64, Living>, start_at: &mut Option<Instant>) {
     if living.is_empty() {
         *start_at = Some(Instant::now());
     }

@@ -40,8 +40,11 @@ struct Request {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     Fine,
-    /// These streams are acknowledged from now on.
-    Acknowledged(Vec<String>),
+    /// Streams that are acknowledged from now on, and others that already were.
+    Acknowledged {
+        new: Vec<String>,
+        again: Vec<String>,
+    },
     /// This stream was refused by itself and is left alone for [`REFUSED_PAUSE`].
     Refused {
         stream: String,
@@ -83,6 +86,13 @@ impl Subscriptions {
         given_up
     }
 
+    /// Leaves a stream that is acknowledged and delivers nothing, and asks for it anew.
+    pub fn renew(&mut self, stream: String) {
+        for method in [Method::Unsubscribe, Method::Subscribe] {
+            self.queue.push_back(Request { method, streams: vec![stream.clone()], attempts: 0 });
+        }
+    }
+
     /// The next frame to send, if any. To be called once each [`CONTROL_INTERVAL`].
     ///
     /// # Errors
@@ -121,9 +131,10 @@ impl Subscriptions {
             if request.method == Method::Unsubscribe {
                 return Outcome::Fine;
             }
-            request.streams.retain(|stream| self.asked.contains(stream));
-            self.acknowledged.extend(request.streams.iter().cloned());
-            return Outcome::Acknowledged(request.streams);
+            let still = request.streams.into_iter().filter(|stream| self.asked.contains(stream));
+            let (again, new): (Vec<_>, Vec<_>) = still.partition(|stream| self.acknowledged.contains(stream));
+            self.acknowledged.extend(new.iter().cloned());
+            return Outcome::Acknowledged { new, again };
         };
         if error.code == TOO_MANY {
             return Outcome::Fatal;

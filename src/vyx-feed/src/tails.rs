@@ -14,6 +14,10 @@ pub const ALLOWANCE: Millis = Millis(10_000);
 /// So long, by our own clock, the word of a stream about its open kline stands against the clock of the market.
 pub const WORD_STANDS: Duration = Duration::from_secs(5);
 
+/// A stream that stays deaf is asked for anew so often: after this, and then after twice as long each time.
+const RENEWAL_PAUSE: Duration = Duration::from_secs(5 * 60);
+const LONGEST_RENEWAL_PAUSE: Duration = Duration::from_secs(3_600);
+
 /// One symbol at one interval.
 pub type Series = (Symbol, Interval);
 
@@ -42,13 +46,26 @@ struct State {
     /// Market time from which on the stream is there. What closes later has to come.
     since: Option<Millis>,
     tail: Option<Tail>,
+    /// The newest kline of which the stream has spoken since it was acknowledged.
+    heard: i64,
+    /// When the stream was last asked for anew, and how long to wait before the next time.
+    renewal: Option<(Instant, Duration)>,
     /// The oldest kline anybody has shown.
     oldest: i64,
 }
 
 impl Default for State {
     fn default() -> State {
-        State { cause: None, looked: false, carriers: 0, since: None, tail: None, oldest: i64::MAX }
+        State {
+            cause: None,
+            looked: false,
+            carriers: 0,
+            since: None,
+            tail: None,
+            heard: i64::MIN,
+            renewal: None,
+            oldest: i64::MAX,
+        }
     }
 }
 
@@ -92,7 +109,7 @@ impl Tails {
         let last = state.carriers == 1;
         state.carriers = state.carriers.saturating_sub(1);
         if last {
-            state.since = None;
+            (state.since, state.heard) = (None, i64::MIN);
             // What had closed before the first look is noted, or still to be noted, with the first reason.
             if state.looked {
                 state.cause = Some(GapReason::Disconnect);
@@ -119,6 +136,7 @@ impl Tails {
         let interval = series.1;
         let new = Tail { ordinal: interval.ordinal(kline.open_time), closed: kline.closed, heard_at: now };
         state.oldest = state.oldest.min(new.ordinal);
+        state.heard = state.heard.max(new.ordinal);
         let Some(tail) = &mut state.tail else {
             state.tail = Some(new);
             return None;
@@ -174,10 +192,37 @@ impl Tails {
         }
     }
 
-    /// History has shown a kline.
-    pub fn exists(&mut self, series: &Series, ordinal: i64) {
-        if let Some(state) = self.series.get_mut(series) {
-            state.oldest = state.oldest.min(ordinal);
+    /// History has shown a closed kline. `true` when its stream should have spoken of it or of a later one, and is now to be
+    /// asked for anew: it was there when the kline closed, there were trades to tell of, and it had its time.
+    pub fn is_deaf(&mut self, series: Series, kline: &Kline, market: Millis, now: Instant) -> bool {
+        let Some(state) = self.series.get_mut(&series) else { return false };
+        let ordinal = series.1.ordinal(kline.open_time);
+        state.oldest = state.oldest.min(ordinal);
+        let close_time = series.1.close_time(ordinal);
+        let was_there = state.carriers > 0 && state.since.is_some_and(|since| since + SETTLING <= close_time);
+        if kline.trades == 0 || !was_there || state.heard >= ordinal || market < close_time + ALLOWANCE {
+            return false;
+        }
+        let pause = match state.renewal {
+            None => RENEWAL_PAUSE,
+            Some((at, pause)) => {
+                // One that has spoken since was not deaf for good.
+                let pause = if state.heard > i64::MIN { RENEWAL_PAUSE } else { pause };
+                if now.duration_since(at) < pause {
+                    return false;
+                }
+                if state.heard > i64::MIN { pause } else { (pause * 2).min(LONGEST_RENEWAL_PAUSE) }
+            }
+        };
+        state.renewal = Some((now, pause));
+        true
+    }
+
+    /// The stream was asked for anew and is acknowledged: what counts is what it says from now on.
+    pub fn renewed(&mut self, series: Series) {
+        if let Some(state) = self.series.get_mut(&series) {
+            (state.since, state.heard) = (None, i64::MIN);
+            self.fresh.insert(series);
         }
     }
 

@@ -32,7 +32,7 @@ fn a_thousand_streams_are_asked_for_once_each_in_small_frames() {
     assert_eq!(sent.iter().map(|(_, names, _)| names.len()).sum::<usize>(), 1_000);
     assert!(!subscriptions.is_settled());
     for (_, names, id) in sent {
-        assert_eq!(subscriptions.reply(Some(id), None, now), Outcome::Acknowledged(names));
+        assert_eq!(subscriptions.reply(Some(id), None, now), Outcome::Acknowledged { new: names, again: vec![] });
     }
     assert!(subscriptions.is_settled());
     assert_eq!(subscriptions.acknowledged().len(), 1_000);
@@ -76,6 +76,24 @@ fn an_unanswered_request_is_repeated_and_then_given_up() {
         now += Duration::from_millis(1);
     }
     assert_eq!(subscriptions.next_frame(now), Err(Unanswered));
+}
+
+#[test]
+fn a_deaf_stream_is_left_and_asked_for_anew() {
+    let (mut subscriptions, now) = (Subscriptions::default(), Instant::now());
+    subscriptions.want(&names(0..3), now);
+    let (_, _, id) = drain(&mut subscriptions, now).remove(0);
+    subscriptions.reply(Some(id), None, now);
+    let deaf = names(1..2).pop_first().unwrap();
+    subscriptions.renew(deaf.clone());
+    let sent = drain(&mut subscriptions, now);
+    let methods: Vec<(&str, &[String])> = sent.iter().map(|(method, names, _)| (&**method, &**names)).collect();
+    let only = std::slice::from_ref(&deaf);
+    assert_eq!(methods, [("UNSUBSCRIBE", only), ("SUBSCRIBE", only)]);
+    assert_eq!(subscriptions.reply(Some(sent[0].2), None, now), Outcome::Fine);
+    let again = Outcome::Acknowledged { new: vec![], again: vec![deaf] };
+    assert_eq!(subscriptions.reply(Some(sent[1].2), None, now), again);
+    assert_eq!(subscriptions.acknowledged().len(), 3);
 }
 
 #[test]

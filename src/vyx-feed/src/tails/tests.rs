@@ -149,6 +149,55 @@ fn a_kline_is_not_the_first_when_an_older_one_was_shown() {
     assert!(!tails.has_older(&btc(), 5));
     tails.saw(btc(), &kline(9, false), Instant::now());
     assert!(!tails.has_older(&btc(), 5) && tails.has_older(&btc(), 10));
-    tails.exists(&btc(), 4);
+    tails.is_deaf(btc(), &kline(4, true), Millis(0), Instant::now());
     assert!(tails.has_older(&btc(), 5) && !tails.has_older(&btc(), 4));
+}
+
+/// What history shows a whole series, whose stream has said nothing, at this market time.
+#[track_caller]
+fn check_deaf(change: impl FnOnce(&mut Tails), shown: Kline, market: Millis, expected: bool) {
+    let mut tails = whole();
+    change(&mut tails);
+    assert_eq!(tails.is_deaf(btc(), &shown, market, Instant::now()), expected);
+}
+
+#[test]
+fn a_stream_is_deaf_when_it_has_not_spoken_of_a_kline_with_trades_that_closed_under_its_eyes() {
+    let (shown, later) = (kline(3, true), M1.close_time(3) + ALLOWANCE);
+    check_deaf(|_| (), shown, later, true);
+    check_deaf(|_| (), shown, later - Millis(1), false);
+    check_deaf(|_| (), Kline { trades: 0, ..shown }, later, false);
+    check_deaf(|tails| _ = tails.saw(btc(), &kline(2, true), Instant::now()), shown, later, true);
+    check_deaf(|tails| _ = tails.saw(btc(), &kline(3, false), Instant::now()), shown, later, false);
+    check_deaf(|tails| _ = tails.saw(btc(), &kline(9, false), Instant::now()), shown, later, false);
+    check_deaf(|tails| _ = tails.released(btc()), shown, later, false);
+    check_deaf(|tails| tails.renewed(btc()), shown, later, false);
+    let acknowledged_after = |tails: &mut Tails| {
+        tails.renewed(btc());
+        tails.advanced(M1.close_time(3));
+    };
+    check_deaf(acknowledged_after, shown, later, false);
+}
+
+#[test]
+fn a_stream_that_stays_deaf_is_asked_for_less_and_less_often() {
+    let (mut tails, mut now) = (whole(), Instant::now());
+    let mut ordinal = 0;
+    let mut wait = |tails: &mut Tails| {
+        let start = now;
+        loop {
+            now += Duration::from_secs(1);
+            ordinal += 1;
+            if tails.is_deaf(btc(), &kline(ordinal, true), M1.open_time(ordinal + 2), now) {
+                tails.renewed(btc());
+                tails.advanced(M1.open_time(ordinal));
+                return now - start;
+            }
+        }
+    };
+    wait(&mut tails);
+    let pauses: Vec<u64> = (0..6).map(|_| wait(&mut tails).as_secs() / 60).collect();
+    assert_eq!(pauses, [5, 10, 20, 40, 60, 60]);
+    tails.saw(btc(), &kline(20_000, true), Instant::now());
+    assert!(tails.series[&btc()].heard == 20_000);
 }

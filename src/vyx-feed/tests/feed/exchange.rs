@@ -49,7 +49,9 @@ pub enum Command {
 pub struct Faults {
     /// Closing events are not sent.
     pub no_closes: Cell<bool>,
-    /// The stream that says nothing, though it is acknowledged.
+    /// The connection that brings no data, though everything on it is acknowledged.
+    pub barren: Cell<Option<usize>>,
+    /// The stream that says nothing, though it is acknowledged, until it is left.
     pub silent: Cell<Option<&'static str>>,
     /// How far the exchange's clock is ahead of its klines, in milliseconds.
     pub skew: Cell<i64>,
@@ -226,7 +228,12 @@ impl Exchange {
                     Command::Say(text) => frames.push(Message::text(text)),
                     Command::Ping(payload) => frames.push(Message::Ping(payload.into())),
                 },
-                _ = tick.tick() => frames.extend(self.news(&mut subscribed, round % 5 == 0).into_iter().map(Message::text)),
+                _ = tick.tick() => {
+                    let news = self.news(&mut subscribed, round % 5 == 0);
+                    if self.faults().barren.get() != Some(id) {
+                        frames.extend(news.into_iter().map(Message::text));
+                    }
+                }
             }
             for frame in frames {
                 if !self.faults().mute.get() && out.send(frame).await.is_err() {
@@ -245,6 +252,9 @@ impl Exchange {
                 subscribed.insert(stream.to_owned(), now);
             } else {
                 subscribed.remove(stream);
+                if self.faults().silent.get() == Some(stream) {
+                    self.faults().silent.set(None);
+                }
             }
         }
         json!({ "result": null, "id": request["id"] }).to_string()

@@ -4,8 +4,10 @@ use crate::exchange::{Command, Did};
 use crate::play;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
-use vyx_core::Interval;
+use vyx_core::{GapReason, Interval};
 use vyx_feed::{Disconnect, Event};
+
+const SHUTDOWN: &str = r#"{"stream":"!serverShutdown","data":{"e":"serverShutdown","E":1}}"#;
 
 fn ended(stage: &crate::Stage, reason: impl Fn(&Disconnect) -> bool) -> bool {
     stage.memory.count(|event| matches!(event, Event::Disconnected { reason: r, .. } if reason(r))) > 0
@@ -54,9 +56,7 @@ fn a_ping_is_answered_at_once_with_its_own_payload() {
 fn after_a_shutdown_notice_the_successor_is_there_before_the_old_connection_leaves() {
     play(&["BTCUSDT"], &[Interval::M1], 60, async |stage| {
         stage.until_complete().await;
-        stage
-            .exchange
-            .command(Command::Say(r#"{"stream":"!serverShutdown","data":{"e":"serverShutdown","E":1}}"#.to_owned()));
+        stage.exchange.command(Command::Say(SHUTDOWN.to_owned()));
         stage
             .until("the old connection has left", |s| !s.exchange.moments(|did| *did == Did::Ended(0)).is_empty())
             .await;
@@ -66,6 +66,57 @@ fn after_a_shutdown_notice_the_successor_is_there_before_the_old_connection_leav
         let subscribed = order.iter().position(|did| matches!(did, Did::Control(1, _))).expect("it happened");
         assert!(position(&Did::Connected(1)) < subscribed && subscribed < position(&Did::Ended(0)));
         stage.until_complete().await;
+    });
+}
+
+#[test]
+fn an_old_connection_is_replaced_when_its_successor_delivers_and_no_earlier() {
+    play(&["BTCUSDT"], &[Interval::M1], 60, async |stage| {
+        stage.until_complete().await;
+        stage.change(|s| s.stale_after = Duration::from_secs(2));
+        // The next connection acknowledges everything and brings nothing: the old one stays.
+        stage.exchange.faults().barren.set(Some(1));
+        stage.exchange.command(Command::Say(SHUTDOWN.to_owned()));
+        stage.until("the successor is given up", |s| ended(s, |reason| *reason == Disconnect::NoData)).await;
+        assert!(!stage.exchange.did().iter().any(|(_, did)| *did == Did::Ended(0)), "the old one left");
+        stage
+            .until("the old connection has left", |s| !s.exchange.moments(|did| *did == Did::Ended(0)).is_empty())
+            .await;
+        assert!(ended(stage, |reason| *reason == Disconnect::Replaced));
+        assert_eq!(stage.exchange.connections(), 3);
+        let btc = crate::symbol("BTCUSDT");
+        assert_eq!(stage.memory.subscribed(&btc, Interval::M1), [true], "one of them always carried the stream");
+        stage.until_complete().await;
+        assert!(stage.memory.reasons().iter().all(|reason| *reason == GapReason::Restart));
+    });
+}
+
+#[test]
+fn a_connection_that_has_grown_old_is_replaced_without_a_gap() {
+    play(&["BTCUSDT"], &[Interval::M1], 60, async |stage| {
+        stage.until_complete().await;
+        stage.change(|s| s.rotate_after = Duration::from_secs(10));
+        let replaced = |s: &crate::Stage| {
+            s.memory.count(|event| matches!(event, Event::Disconnected { reason: Disconnect::Replaced, .. })) == 2
+        };
+        stage.until("replaced twice", replaced).await;
+        stage.until_complete().await;
+        assert!(stage.memory.reasons().iter().all(|reason| *reason == GapReason::Restart));
+        assert!(!ended(stage, |reason| *reason != Disconnect::Replaced));
+    });
+}
+
+#[test]
+fn a_deaf_stream_is_asked_for_anew() {
+    play(&["BTCUSDT", "ETHUSDT"], &[Interval::M1], 60, async |stage| {
+        stage.until_complete().await;
+        // Until it is left and asked for again.
+        stage.exchange.faults().silent.set(Some("btcusdt@kline_1m"));
+        stage.until("it is noticed", |s| s.memory.count(|event| *event == Event::Resubscribed) == 1).await;
+        stage.until("it is mended", |s| s.exchange.faults().silent.get().is_none()).await;
+        assert!(stage.memory.said("the stream btcusdt@kline_1m is acknowledged and says nothing"));
+        stage.until_complete().await;
+        assert_eq!(stage.exchange.connections(), 1);
     });
 }
 

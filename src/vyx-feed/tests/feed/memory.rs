@@ -43,6 +43,11 @@ impl Memory {
         self.series.borrow().get(&(*symbol, interval))?.noted.get(&ordinal).copied()
     }
 
+    /// Every reason for which anything was ever missing.
+    pub fn reasons(&self) -> BTreeSet<GapReason> {
+        self.series.borrow().values().flat_map(|held| held.noted.values().copied()).collect()
+    }
+
     /// What was said about the stream of a series, in this order.
     pub fn subscribed(&self, symbol: &Symbol, interval: Interval) -> Vec<bool> {
         self.series.borrow().get(&(*symbol, interval)).map(|held| held.subscribed.clone()).unwrap_or_default()
