@@ -56,6 +56,7 @@ fn a_ping_is_answered_at_once_with_its_own_payload() {
 fn after_a_shutdown_notice_the_successor_is_there_before_the_old_connection_leaves() {
     play(&["BTCUSDT"], &[Interval::M1], 60, async |stage| {
         stage.until_complete().await;
+        stage.until_subscribed().await;
         stage.exchange.command(Command::Say(SHUTDOWN.to_owned()));
         stage
             .until("the old connection has left", |s| !s.exchange.moments(|did| *did == Did::Ended(0)).is_empty())
@@ -73,6 +74,7 @@ fn after_a_shutdown_notice_the_successor_is_there_before_the_old_connection_leav
 fn an_old_connection_is_replaced_when_its_successor_delivers_and_no_earlier() {
     play(&["BTCUSDT"], &[Interval::M1], 60, async |stage| {
         stage.until_complete().await;
+        stage.until_subscribed().await;
         stage.change(|s| s.stale_after = Duration::from_secs(2));
         // The next connection acknowledges everything and brings nothing: the old one stays.
         stage.exchange.faults().barren.set(Some(1));
@@ -182,6 +184,7 @@ fn an_event_from_the_far_future_does_not_move_market_time() {
 fn a_message_beyond_the_cap_ends_the_connection_and_nothing_else() {
     play(&["BTCUSDT"], &[Interval::M1], 60, async |stage| {
         stage.until_complete().await;
+        stage.until_subscribed().await;
         stage.exchange.command(Command::Say(format!(r#"{{"stream":"{}"}}"#, "x".repeat(2 << 20))));
         stage.until("it is refused", |s| ended(s, |reason| matches!(reason, Disconnect::Lost(_)))).await;
         stage.until_complete().await;

@@ -14,7 +14,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 use vyx_core::{Interval, Symbol};
-use vyx_feed::{Settings, run};
+use vyx_feed::{Event, Settings, run};
 
 /// Longer than anything here takes on a busy machine, and still an end.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -39,6 +39,12 @@ impl Stage {
     /// Waits until every series holds what the exchange has, up to now.
     async fn until_complete(&self) {
         self.until("every series is complete", |stage| stage.is_complete()).await;
+    }
+
+    /// Waits until the exchange has acknowledged the streams: only then is there a connection that can be told something.
+    async fn until_subscribed(&self) {
+        let all = |s: &Stage| s.memory.count(|e| matches!(e, Event::Streams { subscribed: 1.., .. })) > 0;
+        self.until("streams are acknowledged", all).await;
     }
 
     fn is_complete(&self) -> bool {
