@@ -13,7 +13,7 @@
 //!
 //! Rooms without I/O: [`wire`] (bytes to words), `plan` (streams to connections), `subscriptions` (control messages),
 //! `backoff`, `pace` (what may be sent when), `clock` (market time), `calendar` (when klines are overdue), `tails` (what
-//! each stream has said, and why klines are missing).
+//! each stream has said, and why klines are missing), `paused` (who no longer trades).
 #![forbid(unsafe_code)]
 
 mod backfill;
@@ -23,6 +23,7 @@ mod clock;
 mod directory;
 mod outlet;
 mod pace;
+mod paused;
 mod plan;
 mod rest;
 mod seed;

@@ -15,6 +15,8 @@ pub enum Topic {
     Settings,
     Directory,
     LeftOut,
+    BadSymbols,
+    Paused,
     Connected,
     Disconnected,
     ConnectFailed,

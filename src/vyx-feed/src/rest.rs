@@ -39,6 +39,9 @@ const LARGEST_ANSWER: usize = 4 << 20;
 pub const LOCATION_REFUSED: &str = "the exchange refuses requests from this location (HTTP status 451); set the hosts to \
      wss://data-stream.binance.vision and https://data-api.binance.vision, which carry market data only and answer everywhere";
 
+/// The code of "Invalid symbol.".
+const BAD_SYMBOL: i64 = -1121;
+
 /// Pause after a refusal of the location or by the firewall: neither goes away by asking again.
 const BLOCKED_PAUSE: Duration = Duration::from_secs(5 * 60);
 /// Pause after 429 without advice: the exchange's weight window is a minute.
@@ -92,6 +95,11 @@ impl RestError {
             RestError::Location => Some(BLOCKED_PAUSE),
             RestError::Refused(_) | RestError::Unavailable(_) | RestError::Unreadable(_) => None,
         }
+    }
+
+    /// The exchange does not know the symbol.
+    pub fn is_bad_symbol(&self) -> bool {
+        matches!(self, RestError::Refused(Refusal { code: BAD_SYMBOL, .. }))
     }
 
     /// Waiting does not help; a human has to change something.
@@ -153,6 +161,18 @@ impl<'s> Rest<'s> {
     /// Every pair that trades on the spot market. What it says about weight limits is obeyed from now on.
     pub async fn exchange_info(&self) -> Result<ExchangeInfo, RestError> {
         let path = "/api/v3/exchangeInfo?permissions=SPOT&symbolStatus=TRADING&showPermissionSets=false";
+        self.exchange_info_at(path).await
+    }
+
+    /// These pairs, whatever their status. The exchange refuses the question when it does not know one of them.
+    pub async fn exchange_info_of(&self, symbols: &[Symbol]) -> Result<ExchangeInfo, RestError> {
+        let names: Vec<&str> = symbols.iter().map(Symbol::as_str).collect();
+        let names = serde_json::json!(names).to_string();
+        let names = utf8_percent_encode(&names, NON_ALPHANUMERIC);
+        self.exchange_info_at(&format!("/api/v3/exchangeInfo?symbols={names}&showPermissionSets=false")).await
+    }
+
+    async fn exchange_info_at(&self, path: &str) -> Result<ExchangeInfo, RestError> {
         let info = wire::exchange_info(&self.get(path, 20, LARGEST_EXCHANGE_INFO).await?)?;
         if info.weight_limit.is_some() {
             self.state.borrow_mut().announced_limit = info.weight_limit;

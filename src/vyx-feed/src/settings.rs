@@ -2,7 +2,7 @@
 
 use crate::url::{BadUrl, RestUrl, StreamUrl};
 use std::time::Duration;
-use vyx_core::{Interval, Symbol};
+use vyx_core::{Interval, Symbol, SymbolInfo};
 
 /// The feed's settings. A changed value is applied while running: symbols and intervals by subscribing to
 /// the difference, a changed host by reconnecting, everything else from its next use on.
@@ -108,6 +108,16 @@ impl Settings {
             }
         }
         Ok(())
+    }
+
+    /// Whether the settings want this pair, whatever its status.
+    pub(crate) fn want(&self, info: &SymbolInfo) -> bool {
+        let chosen = match &self.symbols {
+            // The quote asset is compared, never the end of the name: 456 is a quote asset too.
+            None => self.quote_assets.contains(&info.quote),
+            Some(symbols) => symbols.contains(&info.symbol),
+        };
+        chosen && !self.exclude_symbols.contains(&info.symbol)
     }
 
     /// The chosen intervals, shortest first, each once.

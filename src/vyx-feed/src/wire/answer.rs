@@ -13,6 +13,8 @@ pub struct ExchangeInfo {
     pub server_time: Millis,
     /// The pairs for spot trading, whatever their status.
     pub symbols: Vec<SymbolInfo>,
+    /// The pairs that are for something else, or not for trading any more.
+    pub others: Vec<SymbolInfo>,
     /// Rows that could not be read.
     pub dropped: usize,
     /// REST weight allowed in a minute, where it is announced.
@@ -120,6 +122,7 @@ pub fn exchange_info(body: &[u8]) -> Result<ExchangeInfo, Unreadable> {
     let mut info = ExchangeInfo {
         server_time: millis(raw.server_time)?,
         symbols: Vec::with_capacity(raw.symbols.len()),
+        others: Vec::new(),
         dropped: 0,
         weight_limit: raw
             .rate_limits
@@ -129,32 +132,30 @@ pub fn exchange_info(body: &[u8]) -> Result<ExchangeInfo, Unreadable> {
     };
     for row in raw.symbols {
         match symbol_info(row.get()) {
-            Ok(Some(symbol)) => info.symbols.push(symbol),
-            Ok(None) => {}
+            Ok((symbol, true)) => info.symbols.push(symbol),
+            Ok((symbol, false)) => info.others.push(symbol),
             Err(_) => info.dropped += 1,
         }
     }
     Ok(info)
 }
 
-/// `None` for a pair that is not for spot trading.
-fn symbol_info(row: &str) -> Result<Option<SymbolInfo>, Unreadable> {
+/// A pair, and whether it is for spot trading.
+fn symbol_info(row: &str) -> Result<(SymbolInfo, bool), Unreadable> {
     let raw: RawSymbol = serde_json::from_str(row)?;
-    if !raw.is_spot_trading_allowed {
-        return Ok(None);
-    }
     let name = |text: &str| Symbol::new(text).or_else(|error| unreadable(error.to_string()));
     let step = |filter: &str, of: fn(&Filter<'_>) -> Option<f64>| {
         raw.filters.iter().filter(|f| f.filter_type == filter).find_map(of).unwrap_or(0.0)
     };
-    Ok(Some(SymbolInfo {
+    let info = SymbolInfo {
         symbol: name(&raw.symbol)?,
         base: name(&raw.base_asset)?,
         quote: name(&raw.quote_asset)?,
         status: SymbolStatus::from_exchange(&raw.status),
         tick_size: step("PRICE_FILTER", |f| decimal(f.tick_size.as_ref()?).ok()),
         step_size: step("LOT_SIZE", |f| decimal(f.step_size.as_ref()?).ok()),
-    }))
+    };
+    Ok((info, raw.is_spot_trading_allowed))
 }
 
 /// Reads `GET /api/v3/klines`.

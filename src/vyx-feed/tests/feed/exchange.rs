@@ -69,6 +69,8 @@ pub struct Faults {
 
 struct Inner {
     symbols: RefCell<Vec<String>>,
+    /// Pairs that do not trade, with the exchange's word for it.
+    halted: RefCell<BTreeMap<String, &'static str>>,
     started: Instant,
     speed: i64,
     ports: (u16, u16),
@@ -86,6 +88,7 @@ impl Exchange {
         let rest = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let exchange = Exchange(Rc::new(Inner {
             symbols: RefCell::new(symbols.iter().map(|s| (*s).to_owned()).collect()),
+            halted: RefCell::default(),
             started: Instant::now(),
             speed,
             ports: (streams.local_addr().unwrap().port(), rest.local_addr().unwrap().port()),
@@ -116,6 +119,17 @@ impl Exchange {
 
     pub fn delist(&self, symbol: &str) {
         self.0.symbols.borrow_mut().retain(|s| s != symbol);
+    }
+
+    /// The pair is known, and does not trade any more.
+    pub fn halt(&self, symbol: &str, status: &'static str) {
+        self.delist(symbol);
+        self.0.halted.borrow_mut().insert(symbol.to_owned(), status);
+    }
+
+    pub fn resume(&self, symbol: &str) {
+        self.0.halted.borrow_mut().remove(symbol);
+        self.list(symbol);
     }
 
     pub fn faults(&self) -> &Faults {

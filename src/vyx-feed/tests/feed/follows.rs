@@ -4,7 +4,7 @@ use crate::exchange::{Command, Did};
 use crate::{play, symbol};
 use std::time::Duration;
 use tokio::time::sleep;
-use vyx_core::{GapReason, Interval, Millis};
+use vyx_core::{GapReason, Interval, Millis, SymbolInfo, SymbolStatus};
 use vyx_feed::Event;
 
 const SIX: [Interval; 6] = [Interval::M1, Interval::M5, Interval::M15, Interval::H1, Interval::H4, Interval::D1];
@@ -159,7 +159,7 @@ fn a_changed_list_of_symbols_moves_only_the_difference() {
         stage.until_complete().await;
         stage.exchange.list("币安人生USDT");
         stage.exchange.delist("ETHUSDT");
-        stage.change(|s| s.intervals = vec![Interval::M1, Interval::M5]);
+        stage.change(|s| (s.intervals, s.symbol_grace) = (vec![Interval::M1, Interval::M5], Duration::ZERO));
         stage.until_complete().await;
         let leaves = |did: &Did| matches!(did, Did::Control(_, text) if text.contains("UNSUBSCRIBE"));
         stage.until("ETHUSDT is left", |stage| !stage.exchange.moments(leaves).is_empty()).await;
@@ -170,5 +170,58 @@ fn a_changed_list_of_symbols_moves_only_the_difference() {
         });
         let left = control.find(|text| text.contains("UNSUBSCRIBE")).expect("ETHUSDT was left");
         assert!(left.contains("ethusdt@kline_1m") && !left.contains("btcusdt"), "{left}");
+    });
+}
+
+#[test]
+fn who_no_longer_trades_is_followed_for_a_while_with_its_status() {
+    play(&["BTCUSDT", "ETHUSDT", "OLDUSDT"], &[Interval::M1], 60, async |stage| {
+        stage.until_complete().await;
+        let is = |expected: &[(&str, SymbolStatus)]| {
+            let listed: Vec<_> = expected.iter().map(|(name, status)| (symbol(name), *status)).collect();
+            move |s: &crate::Stage| s.memory.listed() == listed
+        };
+        use SymbolStatus::*;
+        stage.change(|s| s.refresh_symbols_after = Duration::from_secs(1));
+        stage.exchange.halt("BTCUSDT", "HALT");
+        stage.until("it is told", is(&[("ETHUSDT", Trading), ("OLDUSDT", Trading), ("BTCUSDT", Halt)])).await;
+        stage.exchange.delist("OLDUSDT");
+        // One question about both is refused, as one of them is unknown.
+        stage.until("it is told", is(&[("ETHUSDT", Trading), ("BTCUSDT", Halt), ("OLDUSDT", Vanished)])).await;
+        stage.exchange.halt("BTCUSDT", "SOMETHING_NEW");
+        stage.until("it is told", is(&[("ETHUSDT", Trading), ("BTCUSDT", Unknown), ("OLDUSDT", Vanished)])).await;
+        assert_eq!(stage.memory.count(|event| matches!(event, Event::SymbolsLeftOut(1..))), 0);
+        assert!(
+            !stage
+                .exchange
+                .did()
+                .iter()
+                .any(|(_, did)| { matches!(did, Did::Control(_, text) if text.contains("UNSUBSCRIBE")) }),
+            "a stream was left"
+        );
+        stage.exchange.resume("BTCUSDT");
+        stage.until("it is back", is(&[("ETHUSDT", Trading), ("BTCUSDT", Trading), ("OLDUSDT", Vanished)])).await;
+        stage.change(|s| s.symbol_grace = Duration::from_secs(1));
+        stage.until("the grace is over", is(&[("ETHUSDT", Trading), ("BTCUSDT", Trading)])).await;
+    });
+}
+
+#[test]
+fn who_was_held_before_a_restart_and_trades_no_more_is_known() {
+    play(&["BTCUSDT"], &[Interval::M1], 60, async |stage| {
+        stage.exchange.halt("OLDUSDT", "BREAK");
+        let info = SymbolInfo {
+            symbol: symbol("OLDUSDT"),
+            base: symbol("OLD"),
+            quote: symbol("USDT"),
+            status: SymbolStatus::Trading,
+            tick_size: 0.0,
+            step_size: 0.0,
+        };
+        stage.memory.known.borrow_mut().push(info);
+        let expected = [(symbol("BTCUSDT"), SymbolStatus::Trading), (symbol("OLDUSDT"), SymbolStatus::Break)];
+        stage.until("both are listed", |s| s.memory.listed() == expected).await;
+        stage.change(|s| s.exclude_symbols = vec![symbol("OLDUSDT")]);
+        stage.until("what is excluded leaves at once", |s| s.memory.listed() == expected[..1]).await;
     });
 }

@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use vyx_core::kline::{Merge, merge};
-use vyx_core::{GapReason, Interval, Kline, Millis, Symbol, SymbolInfo, Ticker};
+use vyx_core::{GapReason, Interval, Kline, Millis, Symbol, SymbolInfo, SymbolStatus, Ticker};
 use vyx_feed::{Event, Level, Missing, Sink};
 
 /// Klines wanted of every series: two pages and a bit.
@@ -36,6 +36,11 @@ pub struct Memory {
 impl Memory {
     pub fn followed(&self) -> Vec<Symbol> {
         self.listed.borrow().iter().map(|info| info.symbol).collect()
+    }
+
+    /// The followed symbols and their status, as they were listed last.
+    pub fn listed(&self) -> Vec<(Symbol, SymbolStatus)> {
+        self.listed.borrow().iter().map(|info| (info.symbol, info.status)).collect()
     }
 
     /// Why this kline was once missing.

@@ -105,6 +105,7 @@ fn a_symbol_that_cannot_be_read_is_counted_and_costs_no_other() {
         stage.until_complete().await;
         assert_eq!(stage.memory.followed(), [crate::symbol("BTCUSDT")]);
         assert_eq!(stage.memory.count(|e| *e == Event::BadFrame), 2);
+        assert!(stage.memory.said("2 symbols of the list cannot be read"));
     });
 }
 

@@ -86,6 +86,7 @@ fn exchange_info_of_today_is_read() {
         }
     );
     assert_eq!((info.symbols.len(), info.symbols[1].status), (2, SymbolStatus::Unknown));
+    assert_eq!(info.others.iter().map(|other| other.symbol).collect::<Vec<_>>(), [name("LEVUSDT")]);
 }
 
 #[test]

@@ -24,7 +24,7 @@ impl Exchange {
                         (None, Some(symbol)) if target.contains(&format!("klines?symbol={symbol}&")) => {
                             scripted_refusal()
                         }
-                        (None, _) => ok(&exchange.answer(&target)),
+                        (None, _) => exchange.answer(&target).map_or_else(|refusal| refusal, |body| ok(&body)),
                     };
                     if socket.write_all(answer.as_bytes()).await.is_err() {
                         return;
@@ -34,16 +34,33 @@ impl Exchange {
         }
     }
 
-    fn answer(&self, target: &str) -> Value {
+    /// The answer, or a refusal.
+    fn answer(&self, target: &str) -> Result<Value, String> {
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let query: BTreeMap<&str, &str> = query.split('&').filter_map(|pair| pair.split_once('=')).collect();
         let now = self.market_time();
         let stamp = now.0 + self.faults().skew.get();
-        match path {
+        Ok(match path {
             "/api/v3/time" => json!({ "serverTime": stamp }),
             "/api/v3/exchangeInfo" => {
-                let row = |s: &String| json!({"symbol":s,"status":"TRADING","baseAsset":s.trim_end_matches("USDT"),"quoteAsset":"USDT","isSpotTradingAllowed":true,"filters":[]});
-                json!({ "serverTime": stamp, "rateLimits": [], "symbols": self.symbols().iter().map(row).collect::<Vec<_>>() })
+                let row = |(s, status): (&String, &str)| json!({"symbol":s,"status":status,"baseAsset":s.trim_end_matches("USDT"),"quoteAsset":"USDT","isSpotTradingAllowed":true,"filters":[]});
+                let (symbols, halted) = (self.symbols(), self.0.halted.borrow());
+                let mut all: BTreeMap<&String, &str> =
+                    halted.iter().map(|(symbol, status)| (symbol, *status)).collect();
+                all.extend(symbols.iter().map(|symbol| (symbol, "TRADING")));
+                let rows: Vec<Value> = match query.get("symbols") {
+                    Some(names) => {
+                        assert!(!query.contains_key("symbolStatus"), "the exchange refuses both together");
+                        let names = percent_encoding::percent_decode_str(names).decode_utf8().unwrap();
+                        let names: Vec<String> = serde_json::from_str(&names).unwrap();
+                        if names.iter().any(|name| !all.contains_key(name)) {
+                            return Err(scripted_refusal());
+                        }
+                        names.iter().map(|name| row((name, all[name]))).collect()
+                    }
+                    None => symbols.iter().map(|symbol| row((symbol, "TRADING"))).collect(),
+                };
+                json!({ "serverTime": stamp, "rateLimits": [], "symbols": rows })
             }
             "/api/v3/ticker/24hr" => {
                 let row = |s: &String| json!({"symbol":s,"lastPrice":"2.5","openPrice":"2.0","highPrice":"3.0","lowPrice":"1.0","volume":"1.0","quoteVolume":"2.0","closeTime":stamp});
@@ -51,7 +68,7 @@ impl Exchange {
             }
             "/api/v3/klines" => self.klines(&query, now),
             _ => panic!("the feed asked for {target}"),
-        }
+        })
     }
 
     /// Bounds are inclusive on the open time; the open kline is included, as on the real exchange.
