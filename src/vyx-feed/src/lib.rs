@@ -21,6 +21,8 @@ mod backoff;
 mod calendar;
 mod clock;
 mod directory;
+mod door;
+mod http;
 mod outlet;
 mod pace;
 mod paused;
@@ -37,6 +39,7 @@ mod tls;
 mod url;
 pub mod wire;
 
+pub use door::{Dial, Tcp, Transport};
 pub use settings::{BadSettings, MIN_WEIGHT_BUDGET, Settings};
 pub use sink::{Disconnect, Event, Level, Missing, Sink};
 pub use url::{BadUrl, RestUrl, StreamUrl};
@@ -44,6 +47,7 @@ pub use url::{BadUrl, RestUrl, StreamUrl};
 use calendar::Calendar;
 use clock::{MarketClock, Step};
 use directory::Universe;
+use http::Http;
 use outlet::{Outlet, Topic};
 use pace::ConnectBudget;
 use plan::Streams;
@@ -63,12 +67,18 @@ use vyx_core::{GapReason, Interval, Kline, Millis, Symbol};
 /// Needs a current-thread tokio runtime with time and I/O enabled; the future is not `Send`. Settings that fail
 /// [`Settings::check`] are named in the log; the feed goes on with the ones before, or waits for its first. A dropped
 /// sender of the settings means that they will not change any more.
-pub async fn run(mut settings: watch::Receiver<Settings>, sink: &dyn Sink) -> Infallible {
+pub async fn run(settings: watch::Receiver<Settings>, sink: &dyn Sink) -> Infallible {
+    run_over(settings, sink, &Tcp).await
+}
+
+/// Follows the market as [`run`] does, over connections that somebody else opens.
+pub async fn run_over(mut settings: watch::Receiver<Settings>, sink: &dyn Sink, door: &dyn Dial) -> Infallible {
     let outlet = Rc::new(Outlet::new(sink));
     let first = next_usable(&mut settings, &outlet).await;
     let (sender, usable) = watch::channel(first);
-    let feed = Feed::new(usable, outlet.clone());
+    let feed = Feed::new(usable, outlet.clone(), door);
     tokio::select! {
+        biased;
         never = directory::keep(&feed) => never,
         never = streams::keep(&feed) => never,
         never = backfill::keep(&feed) => never,
@@ -98,6 +108,7 @@ async fn next_usable(settings: &mut watch::Receiver<Settings>, outlet: &Outlet<'
 struct Feed<'s> {
     settings: watch::Receiver<Settings>,
     outlet: Rc<Outlet<'s>>,
+    door: &'s dyn Dial,
     tls: Arc<rustls::ClientConfig>,
     rest: Rest<'s>,
     connects: RefCell<ConnectBudget>,
@@ -130,12 +141,13 @@ struct Links {
 }
 
 impl<'s> Feed<'s> {
-    fn new(settings: watch::Receiver<Settings>, outlet: Rc<Outlet<'s>>) -> Feed<'s> {
-        let tls = tls::config();
+    fn new(settings: watch::Receiver<Settings>, outlet: Rc<Outlet<'s>>, door: &'s dyn Dial) -> Feed<'s> {
+        let tls = tls::config(door.roots());
         Feed {
-            rest: Rest::new(settings.clone(), outlet.clone(), &tls),
+            rest: Rest::new(settings.clone(), outlet.clone(), Http::new(door, tls.clone())),
             settings,
             outlet,
+            door,
             tls,
             connects: RefCell::default(),
             clock: MarketClock::default(),
@@ -147,7 +159,7 @@ impl<'s> Feed<'s> {
             overdue: Notify::new(),
             seed_wanted: Notify::new(),
             deaf: RefCell::default(),
-            random: RefCell::default(),
+            random: RefCell::new(door.seed().map_or_else(fastrand::Rng::new, fastrand::Rng::with_seed)),
             links: RefCell::default(),
         }
     }

@@ -1,21 +1,17 @@
 //! The REST interface: requests within the weight budget, answers read, refusals understood.
 
 use crate::changed;
+use crate::http::{Answer, Http};
 use crate::outlet::Outlet;
 use crate::pace::WeightBudget;
 use crate::settings::Settings;
 use crate::sink::Event;
 use crate::url::RestUrl;
 use crate::wire::{self, ExchangeInfo, History, Refusal, Tickers, Unreadable};
-use http_body_util::{BodyExt, Empty, Limited};
+use hyper::StatusCode;
 use hyper::body::Bytes;
-use hyper::header::{CONTENT_ENCODING, HeaderMap, RETRY_AFTER, USER_AGENT};
-use hyper::{Request, StatusCode};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::{Client, connect::HttpConnector};
-use hyper_util::rt::TokioExecutor;
+use hyper::header::{CONTENT_ENCODING, HeaderMap, RETRY_AFTER};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use rustls::ClientConfig;
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
@@ -29,7 +25,6 @@ pub const PAGE: usize = 1_000;
 pub const PAGE_WEIGHT: u32 = 2;
 /// The server itself gives up after 10 s; the rest is for a slow link. A server that drips an answer ends here too.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Unfiltered, exchangeInfo was 17 MB in 2026; filtered as we ask it is 2.5 MB.
 const LARGEST_EXCHANGE_INFO: usize = 32 << 20;
 /// A page of klines has 165 KB, the tickers of 1,400 pairs 400 KB.
@@ -110,7 +105,7 @@ impl RestError {
 
 /// A client whose requests share one budget.
 pub struct Rest<'s> {
-    client: Client<HttpsConnector<HttpConnector>, Empty<Bytes>>,
+    http: Http<'s>,
     settings: watch::Receiver<Settings>,
     outlet: Rc<Outlet<'s>>,
     state: RefCell<State>,
@@ -138,19 +133,9 @@ impl State {
 }
 
 impl<'s> Rest<'s> {
-    pub fn new(settings: watch::Receiver<Settings>, outlet: Rc<Outlet<'s>>, tls: &ClientConfig) -> Rest<'s> {
-        let mut http = HttpConnector::new();
-        http.enforce_http(false);
-        http.set_nodelay(true);
-        http.set_connect_timeout(Some(CONNECT_TIMEOUT));
-        // Plain HTTP is kept to loopback by `RestUrl`, the only maker of request URLs; redirects are not followed.
-        let connector = HttpsConnectorBuilder::new()
-            .with_tls_config(tls.clone())
-            .https_or_http()
-            .enable_http1()
-            .wrap_connector(http);
+    pub fn new(settings: watch::Receiver<Settings>, outlet: Rc<Outlet<'s>>, http: Http<'s>) -> Rest<'s> {
         let state = RefCell::new(State::new(&settings.borrow(), Instant::now()));
-        Rest { client: Client::builder(TokioExecutor::new()).build(connector), settings, outlet, state }
+        Rest { http, settings, outlet, state }
     }
 
     /// The exchange's clock.
@@ -229,10 +214,9 @@ impl<'s> Rest<'s> {
     async fn get(&self, path_and_query: &str, weight: u32, largest: usize) -> Result<Bytes, RestError> {
         self.permission(weight).await;
         let url = RestUrl::parse(&self.settings.borrow().rest_url)
-            .map_err(|error| RestError::Unavailable(format!("rest_url: {error}")))?
-            .join(path_and_query);
+            .map_err(|error| RestError::Unavailable(format!("rest_url: {error}")))?;
         self.outlet.event(Event::Request);
-        let answer = match timeout(REQUEST_TIMEOUT, self.exchange(&url, largest)).await {
+        let answer = match timeout(REQUEST_TIMEOUT, self.exchange(&url, path_and_query, largest)).await {
             Ok(answer) => answer,
             Err(_) => Err(RestError::Unavailable(format!("no answer within {REQUEST_TIMEOUT:?}"))),
         };
@@ -267,27 +251,20 @@ impl<'s> Rest<'s> {
         }
     }
 
-    async fn exchange(&self, url: &str, largest: usize) -> Result<Bytes, RestError> {
-        let request = Request::get(url)
-            .header(USER_AGENT, concat!("vyx/", env!("CARGO_PKG_VERSION")))
-            .body(Empty::new())
-            .map_err(|error| RestError::Unavailable(error.to_string()))?;
-        let unavailable = |error: &dyn std::error::Error| RestError::Unavailable(with_causes(error));
-        let response = self.client.request(request).await.map_err(|error| unavailable(&error))?;
-        let (status, headers) = (response.status(), response.headers().clone());
-        if let Some(used) = used_weight(&headers) {
-            self.outlet.event(Event::Weight(used));
-            self.state.borrow_mut().budget.used(used, Instant::now());
-        }
-        // We offer no encoding. Taking one unasked would let a small answer unpack to any size.
-        if headers.get(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
-            return Err(RestError::Unavailable("the answer is compressed, which was not asked for".to_owned()));
-        }
-        let body = Limited::new(response.into_body(), largest)
-            .collect()
-            .await
-            .map_err(|error| RestError::Unavailable(with_causes(&*error)))?
-            .to_bytes();
+    async fn exchange(&self, url: &RestUrl, path_and_query: &str, largest: usize) -> Result<Bytes, RestError> {
+        let answer = self.http.get(url, path_and_query, largest, |head| {
+            if let Some(used) = used_weight(head.headers()) {
+                self.outlet.event(Event::Weight(used));
+                self.state.borrow_mut().budget.used(used, Instant::now());
+            }
+            // We offer no encoding. Taking one unasked would let a small answer unpack to any size.
+            if head.headers().get(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
+                return Err("the answer is compressed, which was not asked for".into());
+            }
+            Ok(())
+        });
+        let Answer { status, headers, body } =
+            answer.await.map_err(|error| RestError::Unavailable(with_causes(&*error)))?;
         if status == StatusCode::OK { Ok(body) } else { Err(refused(status, &headers, &body)) }
     }
 }

@@ -1,5 +1,6 @@
 //! One WebSocket connection, from the attempt to its end.
 
+use crate::door::Transport;
 use crate::outlet::Topic;
 use crate::plan::Streams;
 use crate::rest::{advised_pause, with_causes};
@@ -12,12 +13,11 @@ use futures_util::{SinkExt, StreamExt};
 use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
-use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{self, Message};
-use tokio_tungstenite::{Connector, MaybeTlsStream, WebSocketStream, connect_async_tls_with_config};
+use tokio_tungstenite::{Connector, MaybeTlsStream, WebSocketStream, client_async_tls_with_config};
 
 /// TCP, TLS and the handshake together.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -39,7 +39,7 @@ const BAD_FRAMES_WINDOW: Duration = Duration::from_secs(10);
 /// How much of an unreadable frame the log shows, in characters.
 const EXCERPT: usize = 200;
 
-type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+type Socket = WebSocketStream<MaybeTlsStream<Box<dyn Transport>>>;
 
 /// What a session tells whoever holds it, once each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,14 +90,19 @@ pub async fn run(feed: &Feed<'_>, assignment: Assignment) -> Disconnect {
 }
 
 async fn connect(feed: &Feed<'_>, url: &str) -> Result<Socket, Disconnect> {
-    let url = StreamUrl::parse(url).map_err(|error| Disconnect::Unreachable(error.to_string()))?.combined();
+    let url = StreamUrl::parse(url).map_err(|error| Disconnect::Unreachable(error.to_string()))?;
     let config = WebSocketConfig::default()
         .read_buffer_size(READ_BUFFER)
         .max_message_size(Some(LARGEST_MESSAGE))
         .max_frame_size(Some(LARGEST_MESSAGE));
     // Named explicitly: left to itself the library would look for a crypto provider that nobody installed.
     let connector = Connector::Rustls(feed.tls.clone());
-    match timeout(CONNECT_TIMEOUT, connect_async_tls_with_config(url, Some(config), true, Some(connector))).await {
+    let connection = async {
+        let (host, port) = url.address();
+        let transport = feed.door.dial(&host, port).await?;
+        client_async_tls_with_config(url.combined(), transport, Some(config), Some(connector)).await
+    };
+    match timeout(CONNECT_TIMEOUT, connection).await {
         Ok(Ok((socket, _))) => Ok(socket),
         Ok(Err(tungstenite::Error::Http(response))) => {
             let retry_after = advised_pause(response.headers());

@@ -32,6 +32,11 @@ impl StreamUrl {
         base(text, "wss", "ws").map(StreamUrl)
     }
 
+    /// Host and port to connect to.
+    pub(crate) fn address(&self) -> (String, u16) {
+        address(&self.0)
+    }
+
     /// Where combined streams are served; subscriptions are made once connected.
     pub fn combined(&self) -> String {
         format!("{}/stream", self.0)
@@ -45,10 +50,29 @@ impl RestUrl {
         base(text, "https", "http").map(RestUrl)
     }
 
-    /// The URL of a path with its query, which begins with a slash and is already percent-encoded.
-    pub fn join(&self, path_and_query: &str) -> String {
-        format!("{}{path_and_query}", self.0)
+    /// Host and port to connect to.
+    pub(crate) fn address(&self) -> (String, u16) {
+        address(&self.0)
     }
+
+    /// Host and port as they were written.
+    pub(crate) fn authority(&self) -> &str {
+        self.0.split_once("://").map_or("", |(_, authority)| authority)
+    }
+
+    pub(crate) fn is_secure(&self) -> bool {
+        // As it is understood, not as it is spelt: `HTTPS://` must not be taken for plain text.
+        self.0.parse::<Uri>().is_ok_and(|url| url.scheme_str() != Some("http"))
+    }
+}
+
+/// Of a text that has passed the check.
+fn address(text: &str) -> (String, u16) {
+    let url: Uri = text.parse().unwrap_or_default();
+    let host = url.host().unwrap_or_default();
+    let literal = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    let usual = if matches!(url.scheme_str(), Some("https" | "wss")) { 443 } else { 80 };
+    (literal.to_owned(), url.port_u16().unwrap_or(usual))
 }
 
 fn base(text: &str, secure: &'static str, plain: &'static str) -> Result<String, BadUrl> {
@@ -101,8 +125,20 @@ mod tests {
     }
 
     #[test]
+    fn an_address_has_a_port() {
+        let address = |text| RestUrl::parse(text).unwrap().address();
+        assert_eq!(address("https://a.example"), ("a.example".to_owned(), 443));
+        assert_eq!(address("http://[::1]"), ("::1".to_owned(), 80));
+        assert_eq!(StreamUrl::parse("wss://a.example:9443").unwrap().address(), ("a.example".to_owned(), 9443));
+        assert_eq!(StreamUrl::parse("wss://a.example").unwrap().address().1, 443);
+        assert!(RestUrl::parse("https://a.example").unwrap().is_secure());
+        assert!(!RestUrl::parse("http://localhost").unwrap().is_secure());
+        assert!(RestUrl::parse("HTTPS://a.example").is_ok_and(|url| url.is_secure()));
+    }
+
+    #[test]
     fn a_trailing_slash_does_not_double() {
-        assert_eq!(RestUrl::parse("https://a.example/").unwrap().join("/api/v3/time"), "https://a.example/api/v3/time");
+        assert_eq!(RestUrl::parse("https://a.example:8/").unwrap().authority(), "a.example:8");
         assert_eq!(StreamUrl::parse("wss://a.example").unwrap().combined(), "wss://a.example/stream");
     }
 }
