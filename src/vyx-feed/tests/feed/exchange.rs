@@ -5,19 +5,22 @@ mod http;
 
 pub use http::scripted;
 
+use futures_util::future::LocalBoxFuture;
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
+use std::io;
 use std::rc::Rc;
 use std::time::Duration;
-use tokio::io::{AsyncWriteExt, BufReader};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
+use tokio::net::TcpListener;
 use tokio::sync::broadcast;
 use tokio::task::spawn_local;
 use tokio::time::{Instant, interval};
 use tokio_tungstenite::tungstenite::Message;
 use vyx_core::{Interval, Kline, Millis, Provenance};
+use vyx_feed::{Dial, Transport};
 
 /// 2026-11-20T12:00:30Z, when the market of every test begins to move.
 const START: Millis = Millis(1_795_176_030_000);
@@ -77,6 +80,7 @@ struct Inner {
     faults: Faults,
     did: RefCell<Vec<(Instant, Did)>>,
     commands: broadcast::Sender<Command>,
+    connections: Cell<usize>,
 }
 
 #[derive(Clone)]
@@ -95,6 +99,7 @@ impl Exchange {
             faults: Faults::default(),
             did: RefCell::default(),
             commands: broadcast::channel(2_048).0,
+            connections: Cell::new(0),
         }));
         spawn_local(exchange.clone().serve_streams(streams));
         spawn_local(exchange.clone().serve_rest(rest));
@@ -198,26 +203,28 @@ impl Exchange {
     }
 
     async fn serve_streams(self, listener: TcpListener) {
-        for id in 0.. {
-            let (mut socket, _) = listener.accept().await.unwrap();
-            self.note(Did::Connected(id));
-            let exchange = self.clone();
-            spawn_local(async move {
-                let refusal = exchange.faults().handshake.borrow().clone();
-                match refusal {
-                    Some(refusal) => {
-                        http::read_request(&mut BufReader::new(&mut socket)).await;
-                        let _ = socket.write_all(refusal.as_bytes()).await;
-                    }
-                    None => exchange.serve_stream(id, socket).await,
-                }
-                exchange.note(Did::Ended(id));
-            });
+        loop {
+            let (socket, _) = listener.accept().await.unwrap();
+            spawn_local(self.clone().serve_connection(socket));
         }
     }
 
+    async fn serve_connection(self, mut socket: impl AsyncRead + AsyncWrite + Unpin) {
+        let id = self.0.connections.replace(self.0.connections.get() + 1);
+        self.note(Did::Connected(id));
+        let refusal = self.faults().handshake.borrow().clone();
+        match refusal {
+            Some(refusal) => {
+                http::read_request(&mut BufReader::new(&mut socket)).await;
+                let _ = socket.write_all(refusal.as_bytes()).await;
+            }
+            None => self.serve_stream(id, socket).await,
+        }
+        self.note(Did::Ended(id));
+    }
+
     /// Returns when either side has enough; dropping the socket cuts the connection without a farewell.
-    async fn serve_stream(&self, id: usize, socket: TcpStream) {
+    async fn serve_stream(&self, id: usize, socket: impl AsyncRead + AsyncWrite + Unpin) {
         let Ok(socket) = tokio_tungstenite::accept_async(socket).await else { return };
         let (mut out, mut input) = socket.split();
         let mut commands = self.0.commands.subscribe();
@@ -226,6 +233,7 @@ impl Exchange {
         for round in 0u64.. {
             let mut frames = Vec::new();
             tokio::select! {
+                biased;
                 message = input.next() => match message {
                     Some(Ok(Message::Text(text))) => {
                         self.note(Did::Control(id, text.to_string()));
@@ -317,6 +325,29 @@ impl Exchange {
             .map(|s| json!({"e":"24hrMiniTicker","E":now.0,"s":s,"c":"3.5","o":"3.0","h":"4.0","l":"2.0","v":"10.0","q":"30.0"}))
             .collect();
         json!({ "stream": "!miniTicker@arr", "data": data }).to_string()
+    }
+}
+
+/// Leads to an exchange without a network. Under a paused clock a run over it depends on the seed alone.
+pub struct Pipes {
+    pub exchange: Exchange,
+    pub seed: u64,
+}
+
+impl Dial for Pipes {
+    fn dial<'a>(&'a self, _: &'a str, port: u16) -> LocalBoxFuture<'a, io::Result<Box<dyn Transport>>> {
+        let (near, far) = tokio::io::duplex(64 << 10);
+        let exchange = self.exchange.clone();
+        if port == exchange.0.ports.0 {
+            spawn_local(exchange.serve_connection(far));
+        } else {
+            spawn_local(exchange.serve_requests(far));
+        }
+        Box::pin(std::future::ready(Ok(Box::new(near) as Box<dyn Transport>)))
+    }
+
+    fn seed(&self) -> Option<u64> {
+        Some(self.seed)
     }
 }
 

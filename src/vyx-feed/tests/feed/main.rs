@@ -6,6 +6,8 @@ mod follows;
 mod links;
 mod memory;
 mod refusals;
+mod replay;
+mod secure;
 mod simulator;
 
 use exchange::Exchange;
@@ -14,7 +16,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 use vyx_core::{Interval, Symbol};
-use vyx_feed::{Event, Settings, run};
+use vyx_feed::{Dial, Event, Settings, Tcp, run_over};
 
 /// Longer than anything here takes on a busy machine, and still an end.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -69,23 +71,32 @@ impl Stage {
 
 /// Runs the feed against a fresh exchange until `test` is through. Market time runs `speed` times as fast as ours.
 fn play(symbols: &[&str], intervals: &[Interval], speed: i64, test: impl AsyncFnOnce(&Stage)) {
+    play_over(&Tcp, symbols, intervals, speed, test);
+}
+
+/// As [`play`], through this door.
+fn play_over(door: &dyn Dial, symbols: &[&str], intervals: &[Interval], speed: i64, test: impl AsyncFnOnce(&Stage)) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     tokio::task::LocalSet::new().block_on(&runtime, async {
         let exchange = Exchange::start(symbols, speed).await;
-        let settings = Settings {
-            stream_url: exchange.stream_url(),
-            rest_url: exchange.rest_url(),
-            intervals: intervals.to_vec(),
-            stale_after: Duration::from_secs(10),
-            ..Settings::default()
-        };
+        let settings = settings_for(&exchange, intervals);
         let (settings, receiver) = watch::channel(settings);
         let stage = Stage { exchange, memory: Memory::default(), settings };
         tokio::select! {
-            never = run(receiver, &stage.memory) => match never {},
+            never = run_over(receiver, &stage.memory, door) => match never {},
             () = test(&stage) => {}
         }
     });
+}
+
+fn settings_for(exchange: &Exchange, intervals: &[Interval]) -> Settings {
+    Settings {
+        stream_url: exchange.stream_url(),
+        rest_url: exchange.rest_url(),
+        intervals: intervals.to_vec(),
+        stale_after: Duration::from_secs(10),
+        ..Settings::default()
+    }
 }
 
 fn symbol(text: &str) -> Symbol {

@@ -81,6 +81,10 @@ impl Memory {
         self.events.borrow().iter().filter(|e| event(e)).count()
     }
 
+    pub fn events(&self) -> Vec<Event> {
+        self.events.borrow().clone()
+    }
+
     /// Series complete and followed, by the last word about it.
     pub fn progress(&self) -> (usize, usize) {
         let told = self.events.borrow().iter().rev().find_map(|event| match event {

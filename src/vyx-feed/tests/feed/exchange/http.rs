@@ -3,7 +3,7 @@
 use super::{Did, Exchange, text};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::TcpListener;
 use tokio::task::spawn_local;
 use vyx_core::{Interval, Kline, Millis};
@@ -12,25 +12,24 @@ impl Exchange {
     pub(super) async fn serve_rest(self, listener: TcpListener) {
         loop {
             let (socket, _) = listener.accept().await.unwrap();
-            let exchange = self.clone();
-            spawn_local(async move {
-                let mut socket = BufReader::new(socket);
-                while let Some(target) = read_request(&mut socket).await {
-                    exchange.note(Did::Requested(target.clone()));
-                    let scripted = exchange.faults().answers.borrow_mut().pop_front();
-                    let refused = exchange.faults().refused_history.get();
-                    let answer = match (scripted, refused) {
-                        (Some(answer), _) => answer,
-                        (None, Some(symbol)) if target.contains(&format!("klines?symbol={symbol}&")) => {
-                            scripted_refusal()
-                        }
-                        (None, _) => exchange.answer(&target).map_or_else(|refusal| refusal, |body| ok(&body)),
-                    };
-                    if socket.write_all(answer.as_bytes()).await.is_err() {
-                        return;
-                    }
-                }
-            });
+            spawn_local(self.clone().serve_requests(socket));
+        }
+    }
+
+    pub(super) async fn serve_requests(self, socket: impl AsyncRead + AsyncWrite + Unpin) {
+        let mut socket = BufReader::new(socket);
+        while let Some(target) = read_request(&mut socket).await {
+            self.note(Did::Requested(target.clone()));
+            let scripted = self.faults().answers.borrow_mut().pop_front();
+            let refused = self.faults().refused_history.get();
+            let answer = match (scripted, refused) {
+                (Some(answer), _) => answer,
+                (None, Some(symbol)) if target.contains(&format!("klines?symbol={symbol}&")) => scripted_refusal(),
+                (None, _) => self.answer(&target).map_or_else(|refusal| refusal, |body| ok(&body)),
+            };
+            if socket.write_all(answer.as_bytes()).await.is_err() {
+                return;
+            }
         }
     }
 
