@@ -74,7 +74,7 @@ pub async fn keep(feed: &Feed<'_>) -> Infallible {
                 }
                 Ok(Answer::TooEarly) => {
                     backoff.reset();
-                    work.park(series, FRUITLESS_PAUSE);
+                    work.park_until_news(series, FRUITLESS_PAUSE);
                 }
                 Err(error) => {
                     tell(feed, series, &error);
@@ -100,8 +100,9 @@ pub async fn keep(feed: &Feed<'_>) -> Infallible {
                 follow(feed, &mut work).await;
             }
             () = feed.due.notified() => {
-                let due = feed.clock.now().map(|now| feed.tails.borrow_mut().take_due(now));
-                notice(feed, &mut work, due.unwrap_or_default(), GapReason::MissedClose).await;
+                let due = feed.clock.now().map(|now| feed.tails.borrow_mut().take_due(now)).unwrap_or_default();
+                due.iter().for_each(|series| work.has_news(series));
+                notice(feed, &mut work, due, GapReason::MissedClose).await;
             }
             () = feed.overdue.notified() => {
                 let due = feed.clock.now().map(|now| feed.calendar.borrow_mut().take_due(now)).unwrap_or_default();
@@ -173,15 +174,17 @@ async fn fetch(feed: &Feed<'_>, series: Series, run: RangeInclusive<i64>) -> Res
     (0..page.dropped).for_each(|_| feed.outlet.event(Event::BadHistoryRow));
     let ordinals = |kline: Option<&vyx_core::Kline>| kline.map(|kline| interval.ordinal(kline.open_time));
     let (first, last) = (ordinals(page.klines.first()), ordinals(page.klines.last()));
+    // Up to here klines have come, if they come at all.
+    let aged = feed.clock.now().unwrap_or_default() - LARGEST_SKEW;
     let mut newer = None;
     let through = if page.klines.len() + page.dropped >= PAGE {
         // There may be more of it.
         last.unwrap_or(end)
-    } else if last < Some(end) && is_young(feed, interval.close_time(end)) {
+    } else if last < Some(end) && interval.close_time(end) > aged {
         let answer = feed.rest.oldest_kline(&symbol, interval, interval.open_time(end + 1)).await?;
         let is_past = !answer.is_empty();
         newer = Some(answer);
-        if is_past { end } else { last.unwrap_or(from - 1) }
+        if is_past { end } else { last.unwrap_or(from - 1).max(interval.last_closed(aged).min(end)) }
     } else {
         end
     };
@@ -213,11 +216,6 @@ async fn fetch(feed: &Feed<'_>, series: Series, run: RangeInclusive<i64>) -> Res
         feed.outlet.sink.begins(&symbol, interval, begins);
     }
     Ok(Answer::Definite)
-}
-
-/// Whether a kline that closed then could be yet to come, should the clock be wrong.
-fn is_young(feed: &Feed<'_>, close_time: Millis) -> bool {
-    feed.clock.now().is_none_or(|now| now - close_time < LARGEST_SKEW)
 }
 
 fn tell(feed: &Feed<'_>, (symbol, interval): Series, error: &RestError) {

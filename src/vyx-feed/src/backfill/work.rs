@@ -20,11 +20,19 @@ pub struct Work {
     /// The last run that was asked about, since the series was last complete.
     asked: BTreeMap<Series, RangeInclusive<i64>>,
     busy: BTreeSet<Series>,
-    parked: BTreeMap<Series, Instant>,
+    parked: BTreeMap<Series, Parked>,
     complete: BTreeSet<Series>,
     /// Pages that history still owes, by the last look.
     owed: BTreeMap<Series, u64>,
     told: (usize, usize, u64),
+}
+
+/// Left alone for a while.
+#[derive(Clone, Copy, Debug)]
+struct Parked {
+    until: Instant,
+    /// Or until its stream goes on, as history will have gone on too.
+    or_news: bool,
 }
 
 /// Compared field by field: the smallest interval first, as its klines are the first to be evaluated and to be pushed out;
@@ -123,23 +131,39 @@ impl Work {
     }
 
     pub fn park(&mut self, series: Series, pause: Duration) {
+        self.leave_alone(series, Parked { until: Instant::now() + pause, or_news: false });
+    }
+
+    /// History has nothing yet.
+    pub fn park_until_news(&mut self, series: Series, pause: Duration) {
+        self.leave_alone(series, Parked { until: Instant::now() + pause, or_news: true });
+    }
+
+    fn leave_alone(&mut self, series: Series, parked: Parked) {
         self.is_unanswered(series);
         self.complete.remove(&series);
         if self.followed.contains_key(&series) {
-            self.parked.insert(series, Instant::now() + pause);
+            self.parked.insert(series, parked);
+        }
+    }
+
+    /// The stream has gone on.
+    pub fn has_news(&mut self, series: &Series) {
+        if self.parked.get(series).is_some_and(|parked| parked.or_news) {
+            self.parked.remove(series);
         }
     }
 
     /// When the next parked series may be looked at again.
     pub fn next_release(&self) -> Option<Instant> {
-        self.parked.values().min().copied()
+        self.parked.values().map(|parked| parked.until).min()
     }
 
     /// Takes out the series whose pause is over.
     pub fn release(&mut self, now: Instant) -> Vec<Series> {
-        let released: Vec<Series> =
-            self.parked.iter().filter(|(_, at)| **at <= now).map(|(series, _)| *series).collect();
-        self.parked.retain(|_, at| *at > now);
+        let over = self.parked.iter().filter(|(_, parked)| parked.until <= now);
+        let released: Vec<Series> = over.map(|(series, _)| *series).collect();
+        self.parked.retain(|_, parked| parked.until > now);
         released
     }
 

@@ -144,6 +144,17 @@ fn a_clock_that_is_minutes_ahead_makes_no_open_kline_a_closed_one_and_no_coming_
 }
 
 #[test]
+fn a_clock_that_is_minutes_behind_blinds_nobody() {
+    play(&["BTCUSDT"], &[Interval::M1, Interval::M5], 60, async |stage| {
+        stage.until_complete().await;
+        stage.exchange.faults().skew.set(-300_000);
+        sleep(Duration::from_secs(3)).await;
+        stage.until_complete().await;
+        assert_eq!(stage.memory.count(|e| *e == Event::BadFrame), 0);
+    });
+}
+
+#[test]
 fn tickers_are_seeded_and_then_streamed() {
     play(&["BTCUSDT", "QUIETUSDT"], &[Interval::M1], 1, async |stage| {
         let price = |name| stage.memory.ticker(&symbol(name)).map(|t| t.last_price);

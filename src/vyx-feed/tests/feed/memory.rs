@@ -81,6 +81,10 @@ impl Memory {
         self.events.borrow().iter().filter(|e| event(e)).count()
     }
 
+    pub fn market_time(&self) -> Option<Millis> {
+        self.market_time.get()
+    }
+
     pub fn events(&self) -> Vec<Event> {
         self.events.borrow().clone()
     }

@@ -31,6 +31,26 @@ fn after_429_nothing_is_asked_for_as_long_as_the_exchange_wants() {
 }
 
 #[test]
+fn a_ban_of_requests_stops_requests_and_no_stream() {
+    play(&["BTCUSDT"], &[Interval::M1], 60, async |stage| {
+        stage.until_complete().await;
+        stage.until_subscribed().await;
+        let ban = |status: &str| scripted(status, "Retry-After: 4\r\n", r#"{"code":-1003,"msg":"banned"}"#);
+        // Whatever is asked next: the list of symbols, by an impatient owner.
+        stage.exchange.faults().answers.borrow_mut().extend(vec![ban("418 I'm a teapot"); 4]);
+        stage.change(|s| s.refresh_symbols_after = Duration::from_secs(1));
+        stage.until("it is told", |s| s.memory.said("wants no requests for 4s (HTTP status 418)")).await;
+        let (asked, heard) = (requests(stage).len(), stage.memory.count(|e| *e == Event::Message));
+        sleep(Duration::from_secs(3)).await;
+        assert_eq!(requests(stage).len(), asked, "asked while banned");
+        assert!(stage.memory.count(|e| *e == Event::Message) > heard + 20, "the streams went on");
+        stage.exchange.faults().answers.borrow_mut().clear();
+        stage.until("asked again", |s| requests(s).len() > asked).await;
+        stage.until_complete().await;
+    });
+}
+
+#[test]
 fn a_refused_location_is_told_in_words_and_not_hammered() {
     play(&["BTCUSDT"], &[Interval::M1], 1, async |stage| {
         let refusal = scripted(

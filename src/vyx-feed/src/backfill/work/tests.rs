@@ -92,6 +92,19 @@ async fn a_parked_series_rests_and_comes_back() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn news_wake_who_waits_for_them_and_nobody_else() {
+    let (mut work, [btc, a, hour]) = work();
+    order(&mut work);
+    work.park_until_news(btc, PAUSE);
+    work.park(a, PAUSE);
+    for series in [btc, a, hour] {
+        work.has_news(&series);
+        work.lacks(series, &missing(0..=9), GapReason::MissedClose);
+    }
+    assert_eq!(order(&mut work), [btc, hour]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn progress_is_told_when_it_changes_and_foretells_the_end() {
     let (mut work, [btc, a, hour]) = work();
     let none = Duration::ZERO;
