@@ -1,10 +1,11 @@
 //! Binance spot market data, from the socket to a [`Sink`].
 //!
 //! ```text
-//!   directory ── time, exchangeInfo ──► Sink::universe ──► who is followed
+//!   directory ── Sink::known, time, exchangeInfo ──► Sink::universe ──► who is followed
 //!   streams ── plan ──► session (one WebSocket each) ── wire ──► Sink::kline, Sink::ticker
 //!   backfill ── Sink::missing ──► rest ── wire ──► Sink::history, Sink::begins
 //!   seed ── ticker/24hr ──► rest ── wire ──► Sink::ticker
+//!   session, rest ── TLS ──► door ──► the exchange, or a simulation
 //! ```
 //! Everything runs as futures of one task on a current-thread tokio runtime; nothing is spawned but hyper's connection
 //! drivers. The crate knows no Postgres and reads no wall clock: *market time* is the largest time the exchange has
@@ -228,18 +229,18 @@ impl<'s> Feed<'s> {
         })
     }
 
-    /// A stream is acknowledged on one more connection.
-    fn acknowledged(&self, stream: &str) {
+    /// A stream is acknowledged on a session.
+    fn acknowledged(&self, stream: &str, session: u64) {
         let Some(series) = plan::series(stream) else { return };
-        if self.tails.borrow_mut().acknowledged(series) {
+        if self.tails.borrow_mut().acknowledged(series, session) {
             self.outlet.sink.subscribed(&series.0, series.1, true);
         }
     }
 
-    /// A stream is there on one connection less.
-    fn released(&self, stream: &str) {
+    /// A stream is no longer on a session.
+    fn released(&self, stream: &str, session: u64) {
         let Some(series) = plan::series(stream) else { return };
-        if self.tails.borrow_mut().released(series) {
+        if self.tails.borrow_mut().released(series, session) {
             self.deaf.borrow_mut().remove(stream);
             self.outlet.sink.subscribed(&series.0, series.1, false);
         }

@@ -119,6 +119,7 @@ struct Session<'f, 's> {
     assignment: Assignment,
     subscriptions: Subscriptions,
     heard_at: Instant,
+    looks_silent: bool,
     opened_at: Instant,
     wanted_again_at: Instant,
     bad_frames: u32,
@@ -137,6 +138,7 @@ impl<'f, 's> Session<'f, 's> {
             assignment,
             subscriptions: Subscriptions::default(),
             heard_at: now,
+            looks_silent: false,
             opened_at: now,
             wanted_again_at: now,
             bad_frames: 0,
@@ -168,7 +170,8 @@ impl<'f, 's> Session<'f, 's> {
                 message = socket.next() => self.message(message),
             };
             if let Err(reason) = end {
-                self.subscriptions.acknowledged().iter().for_each(|stream| self.feed.released(stream));
+                let session = self.assignment.id;
+                self.subscriptions.acknowledged().iter().for_each(|stream| self.feed.released(stream, session));
                 // On a link that is broken already this fails at once, or in vain.
                 let _ = timeout(CLOSE_TIMEOUT, socket.close(None)).await;
                 return reason;
@@ -183,9 +186,13 @@ impl<'f, 's> Session<'f, 's> {
             if settings.stream_url != self.url || self.assignment.wanted.borrow().is_empty() {
                 return Err(Disconnect::NotWanted);
             }
-            if now.duration_since(self.heard_at) >= settings.stale_after {
+            let is_silent = now.duration_since(self.heard_at) >= settings.stale_after;
+            // After a standstill of this very process it looks silent too, until what has arrived meanwhile is read, which
+            // comes before the next tick.
+            if is_silent && self.looks_silent {
                 return Err(Disconnect::Silent);
             }
+            self.looks_silent = is_silent;
             let stagger = settings.rotate_after / LIFETIME_STAGGER * u32::try_from(self.assignment.index).unwrap_or(1);
             settings.rotate_after - stagger.min(settings.rotate_after / 2)
         };
@@ -196,7 +203,10 @@ impl<'f, 's> Session<'f, 's> {
             // What was refused is asked for again some time after the pause, even if nothing changes.
             self.wanted_again_at = now + REFUSED_PAUSE;
             let wanted = self.assignment.wanted.borrow().clone();
-            self.subscriptions.want(&wanted, now).iter().for_each(|stream| self.feed.released(stream));
+            let session = self.assignment.id;
+            self.subscriptions.want(&wanted, now).iter().for_each(|stream| self.feed.released(stream, session));
+            // A series that was gone for a moment is a new one, and its stream has been there all along.
+            self.subscriptions.acknowledged().iter().for_each(|stream| self.feed.acknowledged(stream, session));
         }
         for stream in self.feed.take_deaf(self.subscriptions.acknowledged()) {
             self.feed.outlet.event(Event::Resubscribed);
@@ -266,7 +276,7 @@ impl<'f, 's> Session<'f, 's> {
                 match self.subscriptions.reply(reply.id, reply.error, Instant::now()) {
                     Outcome::Fine => {}
                     Outcome::Acknowledged { new, again } => {
-                        new.iter().for_each(|stream| feed.acknowledged(stream));
+                        new.iter().for_each(|stream| feed.acknowledged(stream, self.assignment.id));
                         again.iter().for_each(|stream| feed.renewed(stream));
                     }
                     Outcome::Refused { stream, error } => feed.outlet.log(Topic::RefusedStream, Level::Warning, || {

@@ -36,13 +36,13 @@ impl Tail {
     }
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 struct State {
     /// Why klines may be missing that closed before the stream was there; `None` once they were looked for.
     cause: Option<GapReason>,
     looked: bool,
-    /// Connections on which the stream is acknowledged: two while one replaces the other.
-    carriers: u32,
+    /// Sessions on which the stream is acknowledged: two while one replaces the other.
+    carriers: Vec<u64>,
     /// Market time from which on the stream is there. What closes later has to come.
     since: Option<Millis>,
     tail: Option<Tail>,
@@ -59,7 +59,7 @@ impl Default for State {
         State {
             cause: None,
             looked: false,
-            carriers: 0,
+            carriers: Vec::new(),
             since: None,
             tail: None,
             heard: i64::MIN,
@@ -93,21 +93,25 @@ impl Tails {
         self.due.retain(|(_, series)| followed(series));
     }
 
-    /// The stream is acknowledged on one more connection. `true` when it had been on none.
-    pub fn acknowledged(&mut self, series: Series) -> bool {
+    /// The stream is acknowledged on this session, which may be said more than once. `true` when it had been on none.
+    pub fn acknowledged(&mut self, series: Series, session: u64) -> bool {
         let state = self.series.entry(series).or_default();
-        state.carriers += 1;
-        if state.carriers == 1 {
+        let first = state.carriers.is_empty();
+        if !state.carriers.contains(&session) {
+            state.carriers.push(session);
+        }
+        if first {
             self.fresh.insert(series);
         }
-        state.carriers == 1
+        first
     }
 
-    /// The stream is there on one connection less. `true` when it is now on none: what closes from now on is missed.
-    pub fn released(&mut self, series: Series) -> bool {
+    /// The stream is no longer on this session. `true` when it is now on none: what closes from now on is missed.
+    pub fn released(&mut self, series: Series, session: u64) -> bool {
         let Some(state) = self.series.get_mut(&series) else { return false };
-        let last = state.carriers == 1;
-        state.carriers = state.carriers.saturating_sub(1);
+        let before = state.carriers.len();
+        state.carriers.retain(|carrier| *carrier != session);
+        let last = state.carriers.is_empty() && before > 0;
         if last {
             (state.since, state.heard) = (None, i64::MIN);
             // What had closed before the first look is noted, or still to be noted, with the first reason.
@@ -199,7 +203,7 @@ impl Tails {
         let ordinal = series.1.ordinal(kline.open_time);
         state.oldest = state.oldest.min(ordinal);
         let close_time = series.1.close_time(ordinal);
-        let was_there = state.carriers > 0 && state.since.is_some_and(|since| since + SETTLING <= close_time);
+        let was_there = !state.carriers.is_empty() && state.since.is_some_and(|since| since + SETTLING <= close_time);
         if kline.trades == 0 || !was_there || state.heard >= ordinal || market < close_time + ALLOWANCE {
             return false;
         }

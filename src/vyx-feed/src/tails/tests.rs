@@ -38,7 +38,7 @@ fn unseen() -> Tails {
 /// A series whose stream is there since market time 0, and nothing is missing.
 fn whole() -> Tails {
     let mut tails = unseen();
-    assert!(tails.acknowledged(btc()));
+    assert!(tails.acknowledged(btc(), 1));
     tails.advanced(Millis(0));
     assert_eq!(tails.take_due(SETTLING), [btc()]);
     tails.looked(&btc(), Millis(0));
@@ -83,7 +83,7 @@ fn what_is_not_followed_is_forgotten_and_not_learnt() {
     tails.saw(btc(), &kline(1, false), now);
     tails.retain(|_| false);
     assert_eq!(tails.saw(btc(), &kline(5, false), now), None);
-    assert!(!tails.released(btc()));
+    assert!(!tails.released(btc(), 1));
     assert!(tails.due.is_empty() && tails.series.is_empty() && tails.fresh.is_empty());
 }
 
@@ -93,7 +93,7 @@ fn the_first_reason_stands_until_the_stream_is_there_and_what_closed_before_was_
     assert_eq!(reason(&tails), GapReason::Restart);
     tails.looked(&btc(), Millis(500_000));
     assert_eq!(reason(&tails), GapReason::Restart, "no stream yet: more may close unseen");
-    tails.acknowledged(btc());
+    tails.acknowledged(btc(), 1);
     tails.looked(&btc(), Millis(500_000));
     assert_eq!(reason(&tails), GapReason::Restart, "market time is that of before");
     tails.advanced(Millis(630_000));
@@ -108,14 +108,15 @@ fn the_first_reason_stands_until_the_stream_is_there_and_what_closed_before_was_
 #[test]
 fn what_closes_without_a_connection_is_missed_for_that_reason() {
     let mut tails = whole();
-    assert!(!tails.acknowledged(btc()), "a successor");
-    assert!(!tails.released(btc()), "the successor carries it");
+    assert!(!tails.acknowledged(btc(), 2), "a successor");
+    assert!(!tails.acknowledged(btc(), 2), "said again");
+    assert!(!tails.released(btc(), 1), "the successor carries it");
     assert_eq!(reason(&tails), GapReason::Overdue);
-    assert!(tails.released(btc()));
+    assert!(tails.released(btc(), 2));
     assert_eq!(reason(&tails), GapReason::Disconnect);
     let mut young = unseen();
-    young.acknowledged(btc());
-    young.released(btc());
+    young.acknowledged(btc(), 1);
+    young.released(btc(), 1);
     assert_eq!(reason(&young), GapReason::Restart, "it never was looked at");
 }
 
@@ -124,7 +125,7 @@ fn a_stream_gets_its_time_to_close_a_kline_and_one_that_is_not_there_does_not() 
     let (mut tails, now) = (whole(), Instant::now());
     let market = Millis(600_000);
     assert_eq!(tails.settled(btc(), market, now), market - ALLOWANCE);
-    tails.released(btc());
+    tails.released(btc(), 1);
     assert_eq!(tails.settled(btc(), market, now), market - SETTLING);
 }
 
@@ -170,7 +171,7 @@ fn a_stream_is_deaf_when_it_has_not_spoken_of_a_kline_with_trades_that_closed_un
     check_deaf(|tails| _ = tails.saw(btc(), &kline(2, true), Instant::now()), shown, later, true);
     check_deaf(|tails| _ = tails.saw(btc(), &kline(3, false), Instant::now()), shown, later, false);
     check_deaf(|tails| _ = tails.saw(btc(), &kline(9, false), Instant::now()), shown, later, false);
-    check_deaf(|tails| _ = tails.released(btc()), shown, later, false);
+    check_deaf(|tails| _ = tails.released(btc(), 1), shown, later, false);
     check_deaf(|tails| tails.renewed(btc()), shown, later, false);
     let acknowledged_after = |tails: &mut Tails| {
         tails.renewed(btc());

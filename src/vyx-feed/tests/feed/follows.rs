@@ -119,6 +119,36 @@ fn what_is_new_is_missing_because_it_is_new() {
 }
 
 #[test]
+fn history_is_asked_oldest_first_and_a_series_is_finished_before_the_next() {
+    play(&["BTCUSDT"], &[Interval::H1, Interval::M1], 1, async |stage| {
+        stage.until_complete().await;
+        let number = |target: &str, key: &str| {
+            target.split(['?', '&']).find_map(|pair| pair.strip_prefix(key)?.parse::<i64>().ok())
+        };
+        let did = stage.exchange.did();
+        let starts = |interval: &str| -> Vec<i64> {
+            let of = format!("interval={interval}&");
+            did.iter()
+                .filter_map(|(_, did)| match did {
+                    Did::Requested(target) if target.contains(&of) => number(target, "startTime="),
+                    _ => None,
+                })
+                .collect()
+        };
+        for interval in ["1m", "1h"] {
+            let starts = starts(interval);
+            assert!(starts.len() >= 3 && starts.is_sorted(), "{interval}: {starts:?}");
+        }
+        let left = |event: &Event| match event {
+            Event::Progress { done, total, seconds_left } => Some((*done, *total, *seconds_left)),
+            _ => None,
+        };
+        let told: Vec<_> = stage.memory.events().iter().filter_map(left).collect();
+        assert_eq!((told[0], told.last()), ((0, 2, 1), Some(&(2, 2, 0))), "{told:?}");
+    });
+}
+
+#[test]
 fn a_young_listing_costs_two_questions_and_its_beginning_is_exact() {
     play(&["NEWUSDT"], &[Interval::M1], 1, async |stage| {
         stage.until_complete().await;
