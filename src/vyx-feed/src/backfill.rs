@@ -28,8 +28,8 @@ const REFUSED_PAUSE: Duration = Duration::from_secs(3_600);
 const FRUITLESS_PAUSE: Duration = Duration::from_secs(60);
 /// After so many questions to the sink others get a turn.
 const QUESTIONS_PER_TURN: usize = 64;
-/// A clock of the exchange is not further ahead of its klines than this. Younger klines are absent for certain only when
-/// history has newer ones: before that they may be yet to come.
+/// A clock of the exchange is not further ahead of its klines than this. Younger klines are final, or absent for certain, only
+/// when history has newer ones: before that the last may still be open, and others yet to come.
 const LARGEST_SKEW: Millis = Millis(10 * 60_000);
 
 /// Looks for gaps and closes them, for ever.
@@ -170,27 +170,28 @@ enum Answer {
 /// Asks history about a run, of which a page holds the oldest klines, and hands its answer to the sink.
 async fn fetch(feed: &Feed<'_>, series: Series, run: RangeInclusive<i64>) -> Result<Answer, RestError> {
     let ((symbol, interval), (from, end)) = (series, run.into_inner());
-    let page = feed.rest.klines(&symbol, interval, interval.open_time(from), interval.open_time(end)).await?;
+    // One more than is missing: a kline of which history has a successor is over, whatever the exchange's clock says.
+    let page = feed.rest.klines(&symbol, interval, interval.open_time(from), interval.open_time(end + 1)).await?;
     (0..page.dropped).for_each(|_| feed.outlet.event(Event::BadHistoryRow));
     let ordinals = |kline: Option<&vyx_core::Kline>| kline.map(|kline| interval.ordinal(kline.open_time));
-    let (first, last) = (ordinals(page.klines.first()), ordinals(page.klines.last()));
-    // Up to here klines have come, if they come at all.
-    let aged = feed.clock.now().unwrap_or_default() - LARGEST_SKEW;
-    let mut newer = None;
-    let through = if page.klines.len() + page.dropped >= PAGE {
-        // There may be more of it.
-        last.unwrap_or(end)
-    } else if last < Some(end) && interval.close_time(end) > aged {
-        let answer = feed.rest.oldest_kline(&symbol, interval, interval.open_time(end + 1)).await?;
-        let is_past = !answer.is_empty();
-        newer = Some(answer);
-        if is_past { end } else { last.unwrap_or(from - 1).max(interval.last_closed(aged).min(end)) }
-    } else {
+    let mut klines = page.klines;
+    let newer = klines.pop_if(|kline| interval.ordinal(kline.open_time) > end);
+    // Up to here klines are over, and have come if they come at all.
+    let aged = interval.last_closed(feed.clock.now().unwrap_or_default() - LARGEST_SKEW).min(end);
+    // The last that there is may still be open.
+    let over = ordinals(klines.last()).map_or(from - 1, |last| if last <= aged { last } else { last - 1 });
+    let through = if newer.is_some() {
         end
+    } else if klines.len() + page.dropped >= PAGE {
+        over // there may be more of it
+    } else {
+        over.max(aged)
     };
     if through < from {
         return Ok(Answer::TooEarly);
     }
+    klines.retain(|kline| interval.ordinal(kline.open_time) <= through);
+    let first = ordinals(klines.first());
     // A page that lacks its oldest end stands before a hole, or before the beginning of the series; one more question
     // tells which, unless something older is known.
     let mut begins = None;
@@ -199,7 +200,7 @@ async fn fetch(feed: &Feed<'_>, series: Series, run: RangeInclusive<i64>) -> Res
         if before.0 < 0 || feed.rest.newest_kline(&symbol, interval, before).await?.is_empty() {
             let next = match (first, newer) {
                 (Some(first), _) => Some(first),
-                (None, Some(newer)) => ordinals(newer.klines.first()),
+                (None, Some(newer)) => ordinals(Some(&newer)),
                 (None, None) => {
                     let newer = feed.rest.oldest_kline(&symbol, interval, interval.open_time(end + 1)).await?;
                     ordinals(newer.klines.first())
@@ -208,10 +209,10 @@ async fn fetch(feed: &Feed<'_>, series: Series, run: RangeInclusive<i64>) -> Res
             begins = Some(next.unwrap_or(through + 1));
         }
     }
-    page.klines.first().into_iter().for_each(|first| feed.exists(series, first));
+    klines.first().into_iter().for_each(|first| feed.exists(series, first));
     // Of a kline with trades its stream has to have heard.
-    page.klines.iter().rfind(|kline| kline.trades > 0).into_iter().for_each(|kline| feed.exists(series, kline));
-    feed.outlet.sink.history(&symbol, interval, from, through, &page.klines);
+    klines.iter().rfind(|kline| kline.trades > 0).into_iter().for_each(|kline| feed.exists(series, kline));
+    feed.outlet.sink.history(&symbol, interval, from, through, &klines);
     if let Some(begins) = begins {
         feed.outlet.sink.begins(&symbol, interval, begins);
     }

@@ -106,7 +106,7 @@ fn twenty_symbols_and_six_intervals_are_the_truth() {
         // Past the full hour.
         sleep(Duration::from_secs(3)).await;
         stage.until("every kline is the truth", Stage::is_complete).await;
-        assert_eq!(stage.memory.hasty_questions.get(), 0);
+        assert_eq!(stage.memory.hasty_answers.get(), 0);
         assert_eq!(
             stage.memory.count(|e| matches!(e, Event::BadFrame | Event::Disconnected { .. } | Event::RequestFailed)),
             0
@@ -129,7 +129,7 @@ fn what_goes_wrong_on_the_line_is_mended() {
         stage.inject(Kind::RefuseRest, |f| (f.status, f.count) = (Some(503), Some(3)));
         sleep(Duration::from_millis(2_000)).await;
         stage.until("every kline is the truth again", Stage::is_complete).await;
-        assert_eq!(stage.memory.hasty_questions.get(), 0);
+        assert_eq!(stage.memory.hasty_answers.get(), 0);
         assert!(stage.memory.count(|e| *e == Event::BadFrame) > 0);
         assert!(stage.memory.count(|e| matches!(e, Event::Disconnected { .. })) >= 1);
     });
