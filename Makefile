@@ -1,8 +1,8 @@
 # What people type, and what CI runs; the work is done by the scripts of tests/demo.
 .DEFAULT_GOAL := help
-.PHONY: help setup run start stop status psql clean-run test check bench install
+.PHONY: help setup run start stop status psql clean-run test check simulate bench install
 # Given on the command line or in the environment: make run FEED=binance, make run SPEED=600
-export FEED SPEED WATCH PROFILE PG_CONFIG
+export FEED SPEED WATCH PROFILE PG_CONFIG SEEDS SEED
 demo := tests/demo
 
 help: ## this list
@@ -32,6 +32,9 @@ test: ## install what is missing and run every test
 
 check: ## format, clippy with warnings as errors, shellcheck
 	@$(demo)/setup.sh test && $(demo)/check.sh
+
+simulate: ## worlds by seed, in virtual time, faults by chance (SEEDS=1000, or one again: SEED=17)
+	@$(demo)/setup.sh && $(demo)/simulate.sh
 
 bench: ## measure, print ratios and write them to .vyx/bench.txt
 	@$(demo)/bench.sh

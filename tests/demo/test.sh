@@ -28,7 +28,7 @@ step() {
   times+=("$(printf '%5d s  %s' $((SECONDS - from)) "$name")")
 }
 
-pure_tests() { cargo test --profile "$PROFILE" -p vyx-core -p vyx-feed -p vyx-engine -p vyx-compiler -p vyx-sim; }
+pure_tests() { cargo test --profile "$PROFILE" -p vyx-core -p vyx-feed -p vyx-ingest -p vyx-engine -p vyx-compiler -p vyx-sim; }
 
 # A target directory of its own: other flags would have cargo build everything else again.
 loom_models() { RUSTFLAGS='--cfg loom' CARGO_TARGET_DIR=$TARGET/loom cargo test -p vyx-core --lib --release loom; }
