@@ -34,7 +34,10 @@ impl Symbol {
         if text.len() > MAX_SYMBOL_BYTES {
             return Err(BadSymbol::TooLong(text.len()));
         }
-        if let Some(bad) = text.chars().find(|c| !(c.is_alphanumeric() || matches!(c, '_' | '-' | '.'))) {
+        // Nearly every name is plain ASCII, and a frame names one: bytes are looked at faster than characters.
+        let is_plain = text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'));
+        let is_allowed = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.');
+        if !is_plain && let Some(bad) = text.chars().find(|c| !is_allowed(*c)) {
             return Err(BadSymbol::BadCharacter(bad));
         }
         let mut bytes = [0; MAX_SYMBOL_BYTES];
@@ -67,9 +70,9 @@ impl Symbol {
     /// A 64-bit FNV-1a hash of the name: the same in every process and version, so that what is staggered
     /// by it (the anchors of history) never moves.
     pub fn stable_hash(&self) -> u64 {
-        self.as_str()
-            .bytes()
-            .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+        self.bytes[..usize::from(self.len)]
+            .iter()
+            .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
     }
 }
 
