@@ -1,4 +1,5 @@
-//! How fast frames are read. A market in uproar sends some 30,000 frames a second; the target is 0.5 million on one core.
+//! How fast frames are read. A market in uproar sends some 30,000 frames a second; the aim is a million on one
+//! core, stored too: see `ingest.rs`.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use std::hint::black_box;

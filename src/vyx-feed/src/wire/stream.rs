@@ -75,6 +75,15 @@ struct ErrorBody<'a> {
     msg: Option<Cow<'a, str>>,
 }
 
+/// The usual frame: with a field more, it could be something else.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct KlineFrame<'a> {
+    stream: &'a str,
+    #[serde(borrow)]
+    data: KlineEvent<'a>,
+}
+
 #[derive(Deserialize)]
 struct KlineEvent<'a> {
     #[serde(rename = "E")]
@@ -116,6 +125,22 @@ fn is_there<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error
 /// # Errors
 /// The frame is no JSON object, or it belongs to a stream the feed knows and cannot be taken.
 pub fn frame(bytes: &[u8]) -> Result<Frame, Unreadable> {
+    kline_frame(bytes).unwrap_or_else(|| any_frame(bytes))
+}
+
+/// The usual frame of a kline, in one pass over its bytes; `None` where it takes a closer look to say what the frame is.
+/// Of each frame that is taken here, [`any_frame`] would say the same after a second pass over the event.
+fn kline_frame(bytes: &[u8]) -> Option<Result<Frame, Unreadable>> {
+    // Of a slice, serde does not look at the letters in fields that nobody wants.
+    let text = std::str::from_utf8(bytes).ok()?;
+    // Serde would take an array for a struct, field by field.
+    let frame: KlineFrame = text.starts_with('{').then(|| serde_json::from_str(text).ok())??;
+    let (_, kind) = frame.stream.split_once('@')?;
+    let interval = kind.strip_prefix("kline_")?;
+    (!interval.contains('@')).then(|| kline(frame.data, interval))
+}
+
+fn any_frame(bytes: &[u8]) -> Result<Frame, Unreadable> {
     // Serde would take an array for a struct, field by field.
     if bytes.trim_ascii_start().first() != Some(&b'{') {
         return unreadable("not a JSON object");
@@ -140,7 +165,7 @@ fn combined(stream: &str, data: &str) -> Result<Frame, Unreadable> {
         if interval.contains('@') {
             return Ok(Frame::Unknown);
         }
-        return kline(data, interval);
+        return kline(serde_json::from_str(data)?, interval);
     }
     match stream {
         "!miniTicker@arr" => tickers(data.as_bytes()).map(Frame::Tickers),
@@ -155,8 +180,8 @@ fn combined(stream: &str, data: &str) -> Result<Frame, Unreadable> {
 /// 70 klines of a minute, of a ring of some thousands.
 const LARGEST_LEAD: Millis = Millis(10 * 60_000);
 
-fn kline(data: &str, interval_of_stream: &str) -> Result<Frame, Unreadable> {
-    let KlineEvent { event_time, symbol, k } = serde_json::from_str(data)?;
+fn kline(event: KlineEvent, interval_of_stream: &str) -> Result<Frame, Unreadable> {
+    let KlineEvent { event_time, symbol, k } = event;
     if k.i != interval_of_stream {
         return unreadable("the kline is not of the stream's interval");
     }

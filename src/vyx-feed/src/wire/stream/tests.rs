@@ -1,6 +1,7 @@
 //! Frames as the exchange sends them, and as it should not.
 
 use super::*;
+use proptest::prelude::*;
 
 const KLINE: &str = r#"{"stream":"btcusdt@kline_1m","data":{"e":"kline","E":1795176042011,"s":"BTCUSDT","k":{"t":1795176000000,"T":1795176059999,"s":"BTCUSDT","i":"1m","f":6912345001,"L":6912345120,"o":"91250.01000000","c":"91260.50000000","h":"91262.00000000","l":"91249.99000000","v":"12.34567000","n":120,"x":false,"q":"1126587.12345678","V":"7.10000000","Q":"647901.00000000","B":"0"}}}"#;
 
@@ -165,4 +166,114 @@ fn the_ticker_stream_is_read() {
     let text = r#"{"stream":"!miniTicker@arr","data":[{"e":"24hrMiniTicker","E":1795176001015,"s":"BTCUSDT","c":"91260.5","o":"90000.0","h":"92100.0","l":"89500.1","v":"18345.12","q":"1668123456.78"}]}"#;
     let Ok(Frame::Tickers(read)) = frame(text.as_bytes()) else { panic!("not taken") };
     assert_eq!((read.tickers.len(), read.dropped), (1, 0));
+}
+
+/// The members of an object in some order, now and then one twice or not at all.
+fn members(of: &'static [&'static str]) -> impl Strategy<Value = Vec<&'static str>> {
+    (Just(of.to_vec()).prop_shuffle(), 0..of.len() + 3, prop::sample::select(of)).prop_map(|(mut members, at, more)| {
+        // Most frames stay whole: the others are refused soon.
+        if at == members.len() {
+            members.pop();
+        } else if at > members.len() {
+            members.push(more);
+        }
+        members
+    })
+}
+
+const OUTER: &[&str] = &[r#""stream":"btcusdt@kline_1m""#, "DATA"];
+const MORE: &[&str] = &[
+    r#""id":1"#,
+    r#""result":null"#,
+    r#""code":"x""#,
+    r#""e":"serverShutdown""#,
+    r#""new":[1]"#,
+    r#""stream":"!serverShutdown""#,
+    r#""data":7"#,
+];
+const EVENT: &[&str] =
+    &[r#""e":"kline""#, r#""E":1795176042011"#, r#""s":"BTCUSDT""#, r#""new":{"a":["\u12ff",1e99]}"#, "K"];
+const FIELDS: &[&str] = &[
+    r#""t":1795176000000"#,
+    r#""T":1795176059999"#,
+    r#""s":"BTCUSDT""#,
+    r#""i":"1m""#,
+    r#""f":-1"#,
+    r#""o":"91250.01000000""#,
+    r#""c":"91260.50000000""#,
+    r#""h":"91262.00000000""#,
+    r#""l":"91249.99000000""#,
+    r#""v":"12.34567000""#,
+    r#""n":120"#,
+    r#""x":false"#,
+    r#""q":"1126587.12345678""#,
+    r#""V":"7.10000000""#,
+    r#""Q":"647901.00000000""#,
+];
+
+/// Frames of klines with their members in any order, and others beside them.
+fn shuffled() -> impl Strategy<Value = String> {
+    let more = prop::option::weighted(0.3, prop::sample::select(MORE));
+    (members(OUTER), more, members(EVENT), members(FIELDS)).prop_map(|(mut outer, more, event, fields)| {
+        outer.extend(more);
+        let fields = format!(r#""k":{{{}}}"#, fields.join(","));
+        let event = format!(r#""data":{{{}}}"#, event.join(",").replace('K', &fields));
+        format!("{{{}}}", outer.join(",").replace("DATA", &event))
+    })
+}
+
+/// Cuts out bytes of a text and puts others there.
+fn spoiled(text: impl Strategy<Value = String>) -> impl Strategy<Value = Vec<u8>> {
+    let words: &[&[u8]] = &[
+        b"",
+        b" ",
+        b"\n",
+        b"\\",
+        b"\\u0041",
+        b"\"",
+        b"@",
+        b"\xff",
+        b"\x01",
+        b"[",
+        b"]",
+        b"{",
+        b"}",
+        b",",
+        b":",
+        b"null",
+        b"1e5",
+        b"-0",
+        b"9223372036854775808",
+        b"\"id\":1,",
+        b"\"k\":1,",
+        b"\xe5\xb8\x81",
+    ];
+    let edit = (any::<prop::sample::Index>(), 0..6_usize, prop::sample::select(words));
+    (text, prop::collection::vec(edit, 0..3)).prop_map(|(text, edits)| {
+        let mut bytes = text.into_bytes();
+        for (at, count, word) in edits {
+            let at = at.index(bytes.len() + 1);
+            let end = bytes.len().min(at + count);
+            bytes.splice(at..end, word.iter().copied());
+        }
+        bytes
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4_000))]
+
+    #[test]
+    fn what_one_pass_over_a_frame_says_two_passes_say_too(
+        bytes in spoiled(prop_oneof![shuffled(), Just(KLINE.to_owned())])
+    ) {
+        if let Some(said) = kline_frame(&bytes) {
+            prop_assert_eq!(said, any_frame(&bytes), "{}", String::from_utf8_lossy(&bytes));
+        }
+    }
+}
+
+#[test]
+fn the_usual_frame_of_a_kline_is_read_in_one_pass() {
+    assert!(matches!(kline_frame(KLINE.as_bytes()), Some(Ok(Frame::Kline { .. }))));
 }
