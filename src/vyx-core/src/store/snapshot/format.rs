@@ -5,7 +5,8 @@
 //! record   length of the payload u32 · CRC-32, going on from the record before · payload: kind u8, then its fields
 //! ```
 
-use crate::store::ring::SLOT_WORDS;
+use crate::store::NO_ORDINAL;
+use crate::store::ring::{ORDINAL_LIMIT, SLOT_WORDS};
 use crate::{Gap, GapReason, GapResolution, Interval, Millis, Symbol, SymbolInfo, SymbolStatus, Ticker};
 use std::io::{self, Read};
 
@@ -329,8 +330,7 @@ impl Record {
                 to.push(SERIES);
                 put_name(to, &head.symbol);
                 to.push(head.interval as u8);
-                let ordinals =
-                    [head.first_ever, head.first_streamed].map(|o| o.unwrap_or(super::super::NO_ORDINAL) as u64);
+                let ordinals = [head.first_ever, head.first_streamed].map(|o| o.unwrap_or(NO_ORDINAL) as u64);
                 let counts = [head.repaired, head.confirmed_absent, head.corrected, head.rewritten];
                 put_words(to, ordinals.into_iter().chain(counts));
             }
@@ -388,12 +388,12 @@ impl Record {
             SERIES => Record::Series(SeriesHead {
                 symbol: fields.name()?,
                 interval: Interval::from_index(fields.byte()?)?,
-                first_ever: fields.ordinal()?,
-                first_streamed: fields.ordinal()?,
-                repaired: fields.word()?,
-                confirmed_absent: fields.word()?,
-                corrected: fields.word()?,
-                rewritten: fields.word()?,
+                first_ever: fields.maybe_ordinal()?,
+                first_streamed: fields.maybe_ordinal()?,
+                repaired: fields.count()?,
+                confirmed_absent: fields.count()?,
+                corrected: fields.count()?,
+                rewritten: fields.count()?,
             }),
             KLINES => {
                 let (symbol, interval) = (fields.name()?, Interval::from_index(fields.byte()?)?);
@@ -419,8 +419,8 @@ impl Record {
                 let (interval, reason) = (fields.byte()?, fields.byte()?);
                 let (interval, reason) = (Interval::from_index(interval)?, GapReason::from_index(reason)?);
                 let how = fields.byte()?;
-                let number = fields.word()?;
-                let (from, through, detected_at) = (fields.word()? as i64, fields.word()? as i64, fields.millis()?);
+                let number = fields.count()?;
+                let (from, through, detected_at) = (fields.ordinal()?, fields.ordinal()?, fields.millis()?);
                 let at = fields.millis()?;
                 let resolved = GapResolution::from_index(how).map(|how| (how, at));
                 if number == 0 || from > through || (how != 0 && resolved.is_none()) {
@@ -428,7 +428,7 @@ impl Record {
                 }
                 Record::Gap { number, gap: Gap { symbol, interval, from, through, reason, detected_at, resolved } }
             }
-            REMOVED_GAP => Record::RemovedGap(fields.word()?),
+            REMOVED_GAP => Record::RemovedGap(fields.count()?),
             COMMIT => Record::Commit { market_time: fields.millis()? },
             _ => return None,
         };
@@ -463,12 +463,32 @@ impl<'a> Fields<'a> {
         Some(u64::from_le_bytes(self.take(8)?.try_into().ok()?))
     }
 
+    // A right checksum says that the bytes are what somebody wrote, not that this was a store: numbers that none has are
+    // not taken, as nothing that is computed with them could be right.
+
+    /// A moment from 1970 on, before the year 5138.
     fn millis(&mut self) -> Option<Millis> {
-        self.word().map(|word| Millis(word as i64))
+        self.word().filter(|word| *word < 100_000_000_000_000).map(|word| Millis(word as i64))
     }
 
-    fn ordinal(&mut self) -> Option<Option<i64>> {
-        self.word().map(|word| (word as i64 != super::super::NO_ORDINAL).then_some(word as i64))
+    /// A count that things one at a time reach in no lifetime.
+    fn count(&mut self) -> Option<u64> {
+        self.word().filter(|word| *word < 1 << 48)
+    }
+
+    fn ordinal(&mut self) -> Option<i64> {
+        self.word().map(|word| word as i64).filter(|ordinal| (-ORDINAL_LIMIT..ORDINAL_LIMIT).contains(ordinal))
+    }
+
+    fn maybe_ordinal(&mut self) -> Option<Option<i64>> {
+        let none = NO_ORDINAL.to_le_bytes();
+        match self.0.strip_prefix(&none) {
+            Some(rest) => {
+                self.0 = rest;
+                Some(None)
+            }
+            None => self.ordinal().map(Some),
+        }
     }
 
     fn name(&mut self) -> Option<Symbol> {

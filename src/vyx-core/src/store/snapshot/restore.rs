@@ -90,10 +90,9 @@ fn series(writer: &Writer, symbol: &Symbol, interval: Interval) -> Option<Series
 
 fn set_head(writer: &Writer, series: Series, head: &SeriesHead) {
     let Some(ring) = writer.writable(series) else { return };
-    let ordinal = |ordinal: Option<i64>| ordinal.filter(|ordinal| ring.is_addressable(*ordinal));
     ring.write(None, || {
-        ring.set_ordinal(Field::FirstEver, ordinal(head.first_ever));
-        ring.set_ordinal(Field::FirstStreamed, ordinal(head.first_streamed));
+        ring.set_ordinal(Field::FirstEver, head.first_ever);
+        ring.set_ordinal(Field::FirstStreamed, head.first_streamed);
         ring.set(Field::Repaired, head.repaired);
         ring.set(Field::ConfirmedAbsent, head.confirmed_absent);
         ring.set(Field::Corrected, head.corrected);
@@ -110,6 +109,10 @@ fn put_entries(writer: &Writer, series: Series, entries: &[[u64; SLOT_WORDS]]) -
         for entry in entries {
             let tag = Tag(entry[SLOT_WORDS - 1]);
             let ordinal = tag.ordinal();
+            // Months and weeks so far away have no time.
+            if series.interval.ordinal(series.interval.open_time(ordinal)) != ordinal {
+                continue;
+            }
             if ring.ordinal(Field::Head).is_some_and(|head| ordinal < ring.oldest(head)) {
                 continue;
             }

@@ -1,9 +1,10 @@
 //! Through bytes and back; and bytes that are no snapshot.
 
+use super::format::{Record, SeriesHead};
 use super::*;
 use crate::store::tests::{info, kline, store};
 use crate::store::{Counter, ReadError, Series, Store, Writer};
-use crate::{GapReason, GapResolution, Interval, Kline, Millis, Provenance, Ticker};
+use crate::{Gap, GapReason, GapResolution, Interval, Kline, Millis, Provenance, Ticker};
 
 const OURS: Header = Header { system: 7, exchange: 9 };
 
@@ -188,6 +189,43 @@ fn a_damaged_or_cut_file_is_taken_through_its_last_whole_round_or_not_at_all() {
         }
     }
     assert_eq!(scan(&bytes[..], OURS, &mut || true).unwrap().rounds, 2);
+}
+
+#[test]
+fn numbers_that_no_store_has_are_not_taken_though_their_checksum_is_right() {
+    let head = SeriesHead {
+        symbol: info("BTCUSDT").symbol,
+        interval: Interval::M1,
+        first_ever: Some(1),
+        first_streamed: None,
+        repaired: 1,
+        confirmed_absent: 1,
+        corrected: 1,
+        rewritten: 1,
+    };
+    let gap = Gap {
+        symbol: info("BTCUSDT").symbol,
+        interval: Interval::Mo1,
+        from: -853,
+        through: 682,
+        reason: GapReason::Restart,
+        detected_at: Millis(0),
+        resolved: None,
+    };
+    let taken = |record: Record| {
+        let mut encoder = Encoder::begin(OURS);
+        encoder.put(&record);
+        encoder.put(&Record::Commit { market_time: Millis(0) });
+        scan(&encoder.take()[..], OURS, &mut || true).is_ok()
+    };
+    assert!(taken(Record::Series(head.clone())));
+    assert!(taken(Record::Gap { number: 1, gap: gap.clone() }), "months before 1970 may be missing");
+    assert!(!taken(Record::Series(SeriesHead { first_ever: Some(1 << 40), ..head.clone() })));
+    assert!(!taken(Record::Series(SeriesHead { corrected: u64::MAX, ..head })));
+    assert!(!taken(Record::Gap { number: u64::MAX, gap: gap.clone() }));
+    assert!(!taken(Record::Gap { number: 1, gap: Gap { through: i64::MAX, ..gap.clone() } }));
+    assert!(!taken(Record::Gap { number: 1, gap: Gap { detected_at: Millis(-1), ..gap } }));
+    assert!(!taken(Record::Commit { market_time: Millis(i64::MAX) }));
 }
 
 #[test]
