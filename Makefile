@@ -1,8 +1,8 @@
 # What people type, and what CI runs; the work is done by the scripts of tests/demo.
 .DEFAULT_GOAL := help
-.PHONY: help setup run start stop status psql clean-run test check simulate bench install
+.PHONY: help setup run start stop status psql clean-run test check simulate bench install fuzz
 # Given on the command line or in the environment: make run FEED=binance, make run SPEED=600
-export FEED SPEED WATCH PROFILE PG_CONFIG SEEDS SEED
+export FEED SPEED WATCH PROFILE PG_CONFIG SEEDS SEED FUZZ_SECONDS
 demo := tests/demo
 
 help: ## this list
@@ -35,6 +35,9 @@ check: ## format, clippy with warnings as errors, shellcheck
 
 simulate: ## worlds by seed, in virtual time, faults by chance (SEEDS=1000, or one again: SEED=17)
 	@$(demo)/setup.sh && $(demo)/simulate.sh
+
+fuzz: ## made-up bytes against all that reads foreign bytes (FUZZ_SECONDS=60 a target; needs a nightly compiler)
+	@$(demo)/fuzz.sh
 
 bench: ## measure, print ratios and write them to .vyx/bench.txt
 	@$(demo)/bench.sh

@@ -5,6 +5,7 @@ source "$(dirname "$0")/common.sh"
 prepare_tests
 cd "$ROOT"
 cargo fmt --all --check
+cargo fmt --manifest-path tests/fuzz/Cargo.toml --check
 cargo clippy --workspace --all-targets -- -D warnings
 if command -v shellcheck >/dev/null; then
   shellcheck -x -P tests/demo tests/demo/*.sh .ci/run

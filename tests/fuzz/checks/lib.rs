@@ -1,0 +1,5 @@
+//! What must hold for whatever bytes: the same checks for the fuzz targets, which use this crate, and for the replay of
+//! the corpora in `tests/corpus.rs` of vyx-core and vyx-feed, which include its files.
+
+pub mod snapshot;
+pub mod wire;

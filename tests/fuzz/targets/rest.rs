@@ -1,0 +1,4 @@
+//! Answers of the REST interface.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| vyx_fuzz::wire::check_rest(bytes));
