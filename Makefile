@@ -1,8 +1,8 @@
 # What people type, and what CI runs; the work is done by the scripts of tests/demo.
 .DEFAULT_GOAL := help
-.PHONY: help setup run start stop status psql clean-run test check simulate bench install fuzz
+.PHONY: help setup run start stop status psql clean-run test check simulate bench install fuzz soak
 # Given on the command line or in the environment: make run FEED=binance, make run SPEED=600
-export FEED SPEED WATCH PROFILE PG_CONFIG SEEDS SEED FUZZ_SECONDS
+export FEED SPEED WATCH PROFILE PG_CONFIG SEEDS SEED FUZZ_SECONDS HOURS
 demo := tests/demo
 
 help: ## this list
@@ -41,6 +41,9 @@ fuzz: ## made-up bytes against all that reads foreign bytes (FUZZ_SECONDS=60 a t
 
 bench: ## measure, print ratios and write them to .vyx/bench.txt
 	@$(demo)/bench.sh
+
+soak: ## days of a faulty market in minutes: does anything grow? (HOURS=72 of market time)
+	@$(demo)/soak.sh
 
 install: ## build and install into the system's Postgres (the only target that touches it)
 	@$(demo)/setup.sh && $(demo)/install.sh
