@@ -12,9 +12,9 @@ SET LOCAL search_path = pg_catalog, pg_temp;
 DO $$
 BEGIN
     IF pg_catalog.getdatabaseencoding() OPERATOR(pg_catalog.<>) 'UTF8' THEN
-        RAISE EXCEPTION 'vyx needs a database whose encoding is UTF8, not %', pg_catalog.getdatabaseencoding()
-            USING ERRCODE = 'feature_not_supported',
-                  HINT = 'CREATE DATABASE … ENCODING ''UTF8'' TEMPLATE template0, and vyx.database names it.';
+        RAISE WARNING 'symbols whose names are not ASCII are left out: the encoding of this database is %, not UTF8',
+                pg_catalog.getdatabaseencoding()
+            USING HINT = 'CREATE DATABASE ... ENCODING ''UTF8'' TEMPLATE template0 has room for all; vyx.database names it.';
     END IF;
 END
 $$;
@@ -233,7 +233,7 @@ COMMENT ON COLUMN vyx.signals.metadata IS 'The other keys of the script''s resul
 COMMENT ON COLUMN vyx.signals.kline_revision IS 'How often the candle had been corrected when it was evaluated; 0: as first closed.';
 COMMENT ON COLUMN vyx.signals.engine IS 'Version of the program format and of what its nodes mean.';
 COMMENT ON COLUMN vyx.signals.evaluated_at IS 'Market time of the evaluation.';
-COMMENT ON COLUMN vyx.signals.lag_ms IS 'evaluated_at − close_time, milliseconds of market time.';
+COMMENT ON COLUMN vyx.signals.lag_ms IS 'evaluated_at minus close_time, milliseconds of market time.';
 
 CREATE TABLE vyx.watermarks (
     symbol            text NOT NULL CHECK (vyx.is_symbol(symbol)),

@@ -71,7 +71,7 @@ BEGIN
         EXECUTE pg_catalog.format('ALTER %s %s OWNER TO vyx_owner', thing.kind, thing.name);
     END LOOP;
 
-    -- The table role × function. A name stands for all functions of that name in vyx or beside vyx_version.
+    -- The table of roles and functions. A name stands for all functions of that name in vyx or beside vyx_version.
     FOR thing IN
         SELECT p.oid::pg_catalog.regprocedure::text AS name, g.role
         FROM (VALUES

@@ -67,7 +67,7 @@ BEGIN
         IF NEW.user_id IS NULL AND vyx.uid() IS NULL AND NOT vyx.may_build_in() THEN
             RAISE EXCEPTION 'no tenant is known for role "%"', coalesce(nullif(current_setting('role'), 'none'), session_user)
                 USING ERRCODE = 'insufficient_privilege',
-                      HINT = 'An administrator adds it: INSERT INTO vyx.tenants (user_id, role_name) VALUES (…).';
+                      HINT = 'An administrator adds it: INSERT INTO vyx.tenants (user_id, role_name) VALUES (...).';
         END IF;
         RETURN NEW;
     END IF;

@@ -32,6 +32,7 @@
 //! | [`evaluate`] | what is due, its outcomes, the batch that is written | who called it |
 //! | [`api`] | SQL functions: check the words, ask the room, hand over rows | arithmetic |
 //! | [`error`] | the one map from errors to SQLSTATE | |
+//! | [`encoding`] | which symbols this session's database can name | |
 //! | `sql/` | tables, row level security, grants, the one writer | |
 //! | `pg_test/`, `tests/` | tests inside one session; tests of a real cluster against the simulator | `tests/`: everything but SQL |
 //! | `tests/sim` | the simulator of the exchange | the feed: a shared mistake would cancel itself out |
@@ -45,6 +46,7 @@
 
 mod api;
 mod compile;
+mod encoding;
 mod error;
 mod evaluate;
 mod guc;

@@ -70,10 +70,30 @@ fn without_preloading_nobody_can_make_himself_another_tenant() {
 }
 
 #[test]
-fn a_database_in_another_encoding_is_refused() {
-    let cluster = Cluster::start("encoding", &[]);
-    cluster.session().run("CREATE DATABASE latin ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0");
-    cluster.session_in("latin").refuses("0A000", &["UTF8", "LATIN1"], "CREATE EXTENSION vyx");
+fn a_database_in_another_encoding_leaves_out_what_it_cannot_say_and_warns_once() {
+    let settings = [("vyx.intervals", "1m"), ("vyx.database", "latin")];
+    let stage = Stage::start("encoding", &["BTCUSDT", "币安人生USDT"], Stage::speed(60.0), &settings);
+    let session = stage.cluster.session();
+    session.run("CREATE DATABASE latin ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0");
+    let latin = stage.cluster.session_in("latin");
+    latin.run("CREATE EXTENSION vyx");
+    let warnings: Vec<String> =
+        latin.notices().iter().filter(|said| said.severity() == "WARNING").map(|said| said.message().into()).collect();
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(warnings[0].contains("not ASCII") && warnings[0].contains("LATIN1"), "{warnings:?}");
+    stage.settle(&session);
+    for call in ["vyx_symbols()", "vyx_tickers()", "vyx_series()", "vyx_snapshot('1m')", "vyx_screen('1m', 'close')"] {
+        let names = format!("SELECT array_agg(DISTINCT symbol ORDER BY symbol) FROM {call}");
+        assert_eq!(latin.one::<Vec<String>>(&names, &[]), ["BTCUSDT"], "{call}");
+        assert_eq!(session.one::<Vec<String>>(&names, &[]), ["BTCUSDT", "币安人生USDT"], "{call}");
+    }
+    assert!(latin.one::<bool>("SELECT count(*) > 0 AND bool_and(symbol = 'BTCUSDT') FROM vyx_gaps()", &[]));
+    latin.run(
+        "INSERT INTO vyx.traders (user_id, name, fire_on, state, script) VALUES (NULL, 'all', 'match', 'running', 'close > 0')",
+    );
+    until("signals", || latin.one::<bool>("SELECT count(*) > 3 FROM vyx.signals", &[]).then_some(()));
+    assert_eq!(latin.one::<Vec<String>>("SELECT array_agg(DISTINCT symbol) FROM vyx.signals", &[]), ["BTCUSDT"]);
+    assert_eq!(latin.one::<i64>("SELECT count(*) FROM vyx.failures", &[]), 0);
 }
 
 #[test]

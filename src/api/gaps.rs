@@ -1,6 +1,7 @@
 //! What was missing, why, and what became of it.
 
 use super::timestamp;
+use crate::encoding::can_say;
 use crate::shmem;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
@@ -31,6 +32,7 @@ fn vyx_gaps() -> Result<
     let rows: Vec<_> = shmem::store()?
         .gap_ledger()
         .into_iter()
+        .filter(|gap| can_say(&gap.symbol))
         .map(|gap| {
             (
                 gap.symbol.to_string(),

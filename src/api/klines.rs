@@ -1,6 +1,7 @@
 //! Klines: rows, closes, columns for charts, and the newest of every symbol.
 
 use super::{Asked, checked_limit, millis, parse_interval, required, timestamp};
+use crate::encoding;
 use crate::error::Error;
 use crate::shmem;
 use pgrx::pg_sys::panic::ErrorReport;
@@ -146,11 +147,9 @@ fn vyx_snapshot(
     if store.slots(interval) == 0 {
         return Err(Error::UntrackedInterval(interval).into());
     }
-    let rows: Vec<_> = store
-        .symbols()
-        .filter_map(|id| {
-            let entry = store.symbol(id)?;
-            let kline = store.newest(store.series(id, interval)?).ok()?;
+    let rows: Vec<_> = encoding::symbols(store)
+        .filter_map(|entry| {
+            let kline = store.newest(store.series(entry.id, interval)?).ok()?;
             let (open_time, o, h, l, c, v, close_time, qv, n, bv, bqv, closed) = row(interval, &kline);
             Some((entry.info.symbol.to_string(), open_time, o, h, l, c, v, close_time, qv, n, bv, bqv, closed))
         })

@@ -2,6 +2,7 @@
 
 use super::traders::{compiled, notice};
 use super::{Asked, checked_limit, parse_interval, required, timestamp};
+use crate::encoding;
 use crate::error::Error;
 use crate::evaluate::market::StoreMarket;
 use crate::shmem;
@@ -151,11 +152,10 @@ fn vyx_screen(
     }
     let question = Question::new(script, interval)?;
     let market = StoreMarket::new(store);
-    let mut newest: Vec<(Symbol, Option<Kline>)> = store
-        .symbols()
-        .filter_map(|id| {
-            let klines = store.last(store.series(id, interval)?, 1, false, None).unwrap_or_default();
-            Some((store.symbol(id)?.info.symbol, klines.first().copied()))
+    let mut newest: Vec<(Symbol, Option<Kline>)> = encoding::symbols(store)
+        .filter_map(|entry| {
+            let klines = store.last(store.series(entry.id, interval)?, 1, false, None).unwrap_or_default();
+            Some((entry.info.symbol, klines.first().copied()))
         })
         .collect();
     // In the order of time, so that what all symbols read of one goes only forward.

@@ -1,6 +1,7 @@
 //! What is tracked: symbols, and how complete each of their series is.
 
 use super::timestamp;
+use crate::encoding;
 use crate::shmem;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
@@ -26,12 +27,10 @@ fn vyx_symbols() -> Result<
 > {
     let store = shmem::store()?;
     let known = |size: f64| (size > 0.0).then_some(size);
-    let rows: Vec<_> = store
-        .symbols()
-        .filter_map(|id| {
-            let entry = store.symbol(id)?;
+    let rows: Vec<_> = encoding::symbols(store)
+        .map(|entry| {
             let info = entry.info;
-            Some((
+            (
                 info.symbol.to_string(),
                 info.base.to_string(),
                 info.quote.to_string(),
@@ -40,7 +39,7 @@ fn vyx_symbols() -> Result<
                 known(info.step_size),
                 timestamp(entry.since),
                 entry.last_event_time.and_then(timestamp),
-            ))
+            )
         })
         .collect();
     Ok(TableIterator::new(rows))
@@ -76,11 +75,12 @@ fn vyx_series() -> Result<
     let store = shmem::store()?;
     let market_time = store.market_time();
     let mut rows = Vec::new();
-    for id in store.symbols() {
-        let Some(entry) = store.symbol(id) else { continue };
+    for entry in encoding::symbols(store) {
         for interval in store.intervals() {
             // A symbol that left meanwhile has no rows; one that is being written is read at the next call.
-            let Some(Ok(status)) = store.series(id, interval).map(|series| store.status(series)) else { continue };
+            let Some(Ok(status)) = store.series(entry.id, interval).map(|series| store.status(series)) else {
+                continue;
+            };
             let lag = status.complete_through.map(|ordinal| market_time.0 - interval.close_time(ordinal).0);
             rows.push((
                 entry.info.symbol.to_string(),

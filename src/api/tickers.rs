@@ -1,6 +1,7 @@
 //! Statistics of the last 24 hours.
 
 use super::{find, parse_symbol, required, timestamp};
+use crate::encoding;
 use crate::shmem;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
@@ -46,7 +47,7 @@ fn vyx_tickers() -> Result<
 > {
     let store = shmem::store()?;
     let rows: Vec<_> =
-        store.symbols().filter_map(|id| Some(row(&store.symbol(id)?.info.symbol, &store.ticker(id).ok()?))).collect();
+        encoding::symbols(store).filter_map(|e| Some(row(&e.info.symbol, &store.ticker(e.id).ok()?))).collect();
     Ok(TableIterator::new(rows))
 }
 

@@ -8,6 +8,7 @@ use super::said::Said;
 use super::tables::Tables;
 use super::version::{InForce, Key, Version};
 use super::work::Work;
+use crate::encoding;
 use pgrx::spi::SpiResult;
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -100,8 +101,7 @@ impl Evaluator {
     pub fn evaluate(&mut self, request: Request, tables: &Tables) -> Option<Batch> {
         let began = Instant::now();
         let now = request.store.market_time();
-        let symbols: Vec<SymbolEntry> =
-            request.store.symbols().filter_map(|symbol| request.store.symbol(symbol)).collect();
+        let symbols: Vec<SymbolEntry> = encoding::symbols(request.store).collect();
         if now.0 <= 0 || symbols.is_empty() {
             return None;
         }
