@@ -6,7 +6,7 @@ use pgrx::prelude::*;
 mod tests {
     use crate::pg_test::support::{FIRST, check_failure, kline, one, symbol};
     use pgrx::prelude::*;
-    use vyx_core::{Interval, Millis, Ticker};
+    use vyx_core::{GapReason, Interval, Millis, Ticker};
 
     /// Puts `closed` closed klines and an open one into a 1m series of its own.
     fn fill(name: &str, closed: i64) {
@@ -44,6 +44,37 @@ mod tests {
         assert!(one::<bool>(times));
         let before = "SELECT max(close) FROM vyx_klines('KLINES1USDT','1m', before => '2026-11-20 12:02:00+00')";
         assert_eq!(one::<f64>(before), 102.0);
+    }
+
+    #[pg_test]
+    fn a_gap_is_a_row_from_when_it_is_noticed_to_its_end() {
+        let (writer, id) = symbol("GAPS1USDT");
+        let store = writer.store();
+        let series = store.series(id, Interval::M1).expect("1m is tracked");
+        [0, 1, 5].iter().for_each(|n| assert!(writer.put_kline(series, &kline(*n, 100.0, true)).accepted()));
+        writer.set_first_ever(series, Interval::M1.ordinal(Millis(FIRST)));
+        let settled = Millis(FIRST) + Millis(6 * 60_000 - 1);
+        store.raise_market_time(settled);
+        assert_eq!(writer.missing(series, settled, GapReason::MissedClose).map(|(_, count)| count), Some(3));
+        let rows = || {
+            one::<String>(
+                "SELECT string_agg(concat_ws(' ', to_char(from_open AT TIME ZONE 'UTC', 'HH24:MI'),
+                     to_char(to_open AT TIME ZONE 'UTC', 'HH24:MI'), klines, reason, coalesce(resolution, 'open'),
+                     detected_at IS NOT NULL, resolved_at IS NOT NULL), ', ' ORDER BY from_open)
+                 FROM vyx_gaps() WHERE symbol = 'GAPS1USDT'",
+            )
+        };
+        assert_eq!(rows(), "12:02 12:04 3 missed close open t f");
+        assert!(writer.put_kline(series, &kline(3, 100.0, true)).accepted());
+        let first = Interval::M1.ordinal(Millis(FIRST));
+        assert_eq!(writer.confirm(series, first + 2, first + 4), 2);
+        let absent = |at| format!("{at} {at} 1 missed close confirmed_absent t t");
+        assert_eq!(
+            rows(),
+            format!("{}, 12:03 12:03 1 missed close repaired t t, {}", absent("12:02"), absent("12:04"))
+        );
+        assert_eq!(one::<i64>("SELECT gaps_open FROM vyx_health()"), 0);
+        writer.remove_symbol(id);
     }
 
     #[pg_test]

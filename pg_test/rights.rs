@@ -46,6 +46,18 @@ mod tests {
     }
 
     #[pg_test]
+    fn what_was_missing_is_everybodys_and_what_is_counted_the_monitors() {
+        become_member_of("vyx_user");
+        Spi::run("SELECT * FROM vyx_gaps()").expect("everybody may");
+        for call in ["SELECT * FROM vyx_metrics()", "SELECT * FROM vyx_health()"] {
+            check_failure(call, "42501", &["permission denied"]);
+        }
+        Spi::run("RESET ROLE; GRANT pg_monitor TO rights_test; SET ROLE rights_test").expect("runs");
+        let names = "SELECT count(DISTINCT name) = count(*) AND bool_and(name LIKE 'vyx\\_%' AND help <> '') FROM vyx_metrics()";
+        assert!(one::<bool>(names));
+    }
+
+    #[pg_test]
     fn a_claim_counts_in_sessions_of_the_listed_logins_alone() {
         Spi::run("SET request.jwt.claims = '{\"sub\": \"0191a2b3-c4d5-7e6f-8a9b-0c1d2e3f4a5b\"}'").expect("is set");
         assert_eq!(Spi::get_one::<pgrx::Uuid>("SELECT vyx.uid()"), Ok(None));

@@ -148,7 +148,7 @@ fn vyx_health() -> Result<
         gauge(Gauge::BackfillDone),
         gauge(Gauge::BackfillTotal),
         gauge(Gauge::BackfillSeconds),
-        store.gap_ledger().iter().filter(|gap| gap.resolved.is_none()).count() as i64,
+        store.open_gaps() as i64,
         count(Counter::Messages),
         count(Counter::Closes),
         count(Counter::Reconnects),

@@ -106,9 +106,18 @@ impl<'a> Store<'a> {
     /// How many series are [`SeriesState::Quiet`], as their headers say at the moment.
     pub fn quiet_series(&self) -> usize {
         let now = self.market_time();
-        let quiet = |series: Series| self.ring_of(series).is_some_and(|ring| ring.is_quiet(now));
-        let all = self.symbols().flat_map(|id| self.intervals().filter_map(move |interval| self.series(id, interval)));
-        all.filter(|series| quiet(*series)).count()
+        self.rings().filter(|ring| ring.is_quiet(now)).count()
+    }
+
+    /// How many rows of the ledger are open, as the headers of the series say at the moment.
+    pub fn open_gaps(&self) -> u64 {
+        self.rings().map(|ring| ring.get(Field::OpenGaps)).sum()
+    }
+
+    fn rings(&self) -> impl Iterator<Item = Ring<'a>> + use<'a> {
+        let store = *self;
+        let series = store.symbols().flat_map(move |id| store.intervals().map(move |interval| (id, interval)));
+        series.filter_map(move |(id, interval)| store.ring_of(store.series(id, interval)?))
     }
 
     /// What is known of a series, measured at the store's market time.
