@@ -110,27 +110,30 @@ impl Reader {
     }
 }
 
+/// What is wrong with klines, of which only the newest may be open.
+pub fn implausible(rows: &[Row]) -> Option<String> {
+    let open = rows.iter().rev().skip(1).position(|row| !row.get::<_, bool>("is_closed"));
+    open.map(|back| format!("the kline {} before the newest is open", back + 1)).or_else(|| torn(rows))
+}
+
 /// A torn kline would hold numbers of two moments: a low above the close, a close time of another candle, or one
 /// candle twice.
-pub fn implausible(rows: &[Row]) -> Option<String> {
+pub fn torn(rows: &[Row]) -> Option<String> {
     if rows.len() != 100 {
         return Some(format!("{} klines", rows.len()));
     }
     let mut before = SystemTime::UNIX_EPOCH;
-    let last = rows.len() - 1;
     for (place, row) in rows.iter().enumerate() {
         let number = |name: &str| row.get::<_, f64>(name);
         let [open, high, low, close] = ["open", "high", "low", "close"].map(number);
         let (volume, buys) = (number("volume"), number("taker_buy_volume"));
         let (open_time, close_time): (SystemTime, SystemTime) = (row.get("open_time"), row.get("close_time"));
-        let closed: bool = row.get("is_closed");
         let good = low > 0.0
             && low <= open.min(close)
             && high >= open.max(close)
             && (0.0..=volume).contains(&buys)
             && open_time > before
-            && close_time > open_time
-            && (closed || place == last);
+            && close_time > open_time;
         if !good {
             return Some(format!(
                 "kline {place}: {open} {high} {low} {close}, volume {volume}, bought {buys}, {open_time:?} to {close_time:?}"
