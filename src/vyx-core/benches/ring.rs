@@ -5,9 +5,14 @@
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use std::hint::black_box;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 use vyx_core::store::{Columns, ReadError, Series, Shape, Store, Writer};
 use vyx_core::sync::AtomicU64;
 use vyx_core::{Interval, Kline, Millis, Provenance, Symbol, SymbolInfo, SymbolStatus};
+
+/// Klines that are read and looked at while the writer never rests, unless that takes longer than a minute.
+const LOOKED_AT: u64 = 100_000_000;
+const LOOKING: Duration = Duration::from_secs(60);
 
 const SYMBOLS: u32 = 100;
 const SLOTS: u32 = 1_536;
@@ -134,24 +139,73 @@ fn reads_under_a_writer(c: &mut Criterion) {
     let (store, series) = full_store();
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
-        let written = scope.spawn(|| {
-            let (writer, begun, mut n) = (Writer::attach(store), std::time::Instant::now(), 0);
-            while !stop.load(Ordering::Relaxed) {
-                let (series, kline) = message(&series, n);
-                assert!(writer.put_kline(series, &kline).accepted());
-                n += 1;
-            }
-            n as f64 / begun.elapsed().as_secs_f64()
-        });
+        let written = scope.spawn(|| write_until(&stop, store, &series));
         read_all(c, "read under a writer at full rate", store, &series);
         stop.store(true, Ordering::Relaxed);
         println!(
             "meanwhile {:.0} klines/s were written; torn klines read: 0; reads that gave up: {}",
             written.join().unwrap(),
-            BUSY.load(Ordering::Relaxed),
+            BUSY.swap(0, Ordering::Relaxed),
         );
     });
 }
 
-criterion_group!(benches, writes, reads, reads_under_a_writer);
+/// Writes without a pause; how many klines a second that were.
+fn write_until(stop: &AtomicBool, store: Store, series: &[Series]) -> f64 {
+    let (writer, begun, mut n) = (Writer::attach(store), Instant::now(), 0);
+    while !stop.load(Ordering::Relaxed) {
+        let (series, kline) = message(series, n);
+        assert!(writer.put_kline(series, &kline).accepted());
+        n += 1;
+    }
+    n as f64 / begun.elapsed().as_secs_f64()
+}
+
+/// Looks at every kline of very many reads, on all processors but the writer's.
+fn torn(_: &mut Criterion) {
+    let (store, series) = full_store();
+    let stop = AtomicBool::new(false);
+    let readers = std::thread::available_parallelism().map_or(1, |n| n.get().saturating_sub(1).max(1));
+    let (mut times, written) = std::thread::scope(|scope| {
+        let written = scope.spawn(|| write_until(&stop, store, &series));
+        let readers: Vec<_> = (0..readers)
+            .map(|number| {
+                let series = &series;
+                scope.spawn(move || look(store, series, number, LOOKED_AT / readers as u64))
+            })
+            .collect();
+        let times: Vec<Duration> = readers.into_iter().flat_map(|reader| reader.join().unwrap()).collect();
+        stop.store(true, Ordering::Relaxed);
+        (times, written.join().unwrap())
+    });
+    times.sort_unstable();
+    println!(
+        "{} klines read by {readers} threads, each looked at; torn: 0; reads that gave up: {}; meanwhile {written:.0} klines/s were written",
+        times.len() * 100,
+        BUSY.swap(0, Ordering::Relaxed),
+    );
+    let percentile = |percent: usize| times[times.len() * percent / 100].as_secs_f64() * 1e6;
+    println!("a read of 100: p50 {:.2} µs, p99 {:.2} µs", percentile(50), percentile(99));
+}
+
+/// Reads 100 klines of one series after the other, until it has seen so many; how long each read took.
+fn look(store: Store, series: &[Series], first: usize, klines: u64) -> Vec<Duration> {
+    let begun = Instant::now();
+    let mut times = Vec::new();
+    let mut next = series.iter().rev().cycle().skip(first * series.len() / 2);
+    while (times.len() as u64) * 100 < klines && begun.elapsed() < LOOKING {
+        let series = *next.next().unwrap();
+        let start = Instant::now();
+        let read = store.last(series, 100, true, None);
+        let took = start.elapsed();
+        check(&read);
+        if let Ok(klines) = &read {
+            assert_eq!(klines.len(), 100);
+            times.push(took);
+        }
+    }
+    times
+}
+
+criterion_group!(benches, writes, reads, reads_under_a_writer, torn);
 criterion_main!(benches);
