@@ -1,10 +1,11 @@
 //! A throw-away cluster: made for one test, ended with it whatever happens.
 
-use super::install::{Install, Place};
+use super::install::{Install, Place, succeed};
 use super::session::Session;
 use super::until_within;
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus};
@@ -103,6 +104,34 @@ impl Cluster {
         let _ = server.kill();
         let _ = server.wait();
         panic!("the server did not stop within {STOP_WITHIN:?}\n{}", self.log_tail());
+    }
+
+    /// Ends the postmaster as nothing can be caught that ends it so. What it leaves behind is the next start's business.
+    pub fn kill(&mut self) {
+        let Some(mut server) = self.server.take() else { return };
+        server.kill().expect("it is our child");
+        server.wait().expect("it is our child");
+    }
+
+    /// The data directory.
+    pub fn data(&self) -> &Path {
+        &self.root
+    }
+
+    /// Copies the running cluster as an administrator would, without its log of changes, into a directory below the
+    /// clusters' one.
+    pub fn base_backup(&self, name: &str) -> PathBuf {
+        let to = Install::get().directory(name);
+        let mut backup = Install::get().program("pg_basebackup");
+        backup.arg("--pgdata").arg(&to).arg("--host").arg(&self.socket);
+        succeed(backup.args(["--username", "postgres", "--checkpoint", "fast", "--wal-method", "none", "--no-sync"]));
+        to
+    }
+
+    /// Adds a line to the configuration file, as a person with an editor would.
+    pub fn append_setting(&self, line: &str) {
+        let file = fs::OpenOptions::new().append(true).open(self.root.join("postgresql.conf"));
+        writeln!(file.expect("it is there"), "{line}").expect("the configuration can be written");
     }
 
     fn write_settings(&self) {

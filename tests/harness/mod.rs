@@ -3,15 +3,17 @@
 mod cluster;
 mod expect;
 mod install;
+mod ledger;
 mod session;
 mod stage;
 mod truth;
 
 pub use cluster::{Cluster, Stop, signal};
 pub use expect::{MIXED, OWN, Rule, check as check_signals, save};
+pub use ledger::{Gap, check_ledger, count, gaps, metrics};
 pub use session::{Session, millis};
 pub use stage::{START, Stage};
-pub use truth::{Truth, klines};
+pub use truth::{Candle, Truth, klines, market_time};
 
 use std::time::{Duration, Instant};
 

@@ -67,6 +67,15 @@ impl Session {
         self.try_run(sql).unwrap_or_else(|error| panic!("{sql}\n{}", words(&error)));
     }
 
+    /// Changes settings and has them read again.
+    #[track_caller]
+    pub fn reload(&self, settings: &[(&str, &str)]) {
+        for (name, value) in settings {
+            self.run(&format!("ALTER SYSTEM SET {name} = '{value}'"));
+        }
+        self.run("SELECT pg_reload_conf()");
+    }
+
     /// Why the server refuses a statement.
     ///
     /// # Panics

@@ -13,6 +13,8 @@ pub struct Stage {
     pub exchange: Simulator,
     pub cluster: Cluster,
     pub truth: Truth,
+    /// Slots of a ring, where the settings say so.
+    ring_size: Option<usize>,
 }
 
 impl Stage {
@@ -33,7 +35,9 @@ impl Stage {
         let cluster = Cluster::start(name, &all);
         let session = cluster.session();
         session.run("CREATE EXTENSION vyx");
-        Stage { exchange, cluster, truth }
+        let ring_size = settings.iter().find(|(name, _)| *name == "vyx.ring_size");
+        let ring_size = ring_size.map(|(_, size)| size.parse().expect("a number of slots"));
+        Stage { exchange, cluster, truth, ring_size }
     }
 
     /// A market at the given speed, a minute a second at 60.
@@ -41,10 +45,21 @@ impl Stage {
         Settings { speed, ..Settings::default() }
     }
 
-    pub fn inject(&self, kind: Kind, change: impl FnOnce(&mut Fault)) {
+    /// Misbehaves; the number of a fault that lasts.
+    pub fn inject(&self, kind: Kind, change: impl FnOnce(&mut Fault)) -> Option<u64> {
         let mut fault = Fault::new(kind);
         change(&mut fault);
-        self.exchange.inject(fault).expect("the fault is well formed");
+        self.exchange.inject(fault).expect("the fault is well formed")
+    }
+
+    /// The exchange answers nobody any more, until its faults are cleared.
+    pub fn vanish(&self, session: &Session) {
+        self.inject(Kind::RefuseConnections, |_| ());
+        self.inject(Kind::RefuseRest, |fault| fault.status = Some(503));
+        self.inject(Kind::Drop, |_| ());
+        until("no connection is left", || {
+            session.one::<bool>("SELECT connections = 0 FROM vyx_health()", &[]).then_some(())
+        });
     }
 
     /// Waits until every series is complete.
@@ -92,12 +107,12 @@ impl Stage {
         self.reach(session, self.exchange.market_time() + self.truth.allowance());
         for row in rows {
             let (symbol, interval): (String, String) = (row.get(0), row.get(1));
-            self.truth.check_series(session, &symbol, &interval, depth(&interval));
+            self.truth.check_series(session, &symbol, &interval, self.depth(&interval));
         }
     }
-}
 
-/// Closed klines that a ring of the default size holds: one place is the open one's.
-fn depth(interval: &str) -> usize {
-    if interval == "1m" { 2_047 } else { 1_535 }
+    /// Closed klines that a ring holds: one place is the open one's.
+    fn depth(&self, interval: &str) -> usize {
+        self.ring_size.unwrap_or(if interval == "1m" { 2_048 } else { 1_536 }) - 1
+    }
 }

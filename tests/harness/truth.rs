@@ -70,6 +70,8 @@ pub struct Truth {
     market: Market,
     speed: f64,
     memories: RefCell<HashMap<String, ReaderMemory>>,
+    /// Symbol, interval, first and last open time of what history lacks, though the market had it.
+    holes: RefCell<Vec<(String, String, i64, i64)>>,
 }
 
 impl Truth {
@@ -87,7 +89,7 @@ impl Truth {
             symbols.push(vyx_sim::Symbol::new(name, "", 1.0, 0.0, 0));
         }
         let market = Market::new(settings.seed, symbols, files);
-        Truth { market, speed: settings.speed, memories: RefCell::default() }
+        Truth { market, speed: settings.speed, memories: RefCell::default(), holes: RefCell::default() }
     }
 
     fn read<T>(&self, symbol: &str, read: impl FnOnce(&mut vyx_sim::Reader) -> T) -> T {
@@ -99,14 +101,26 @@ impl Truth {
     /// The closed klines with `from <= open_time` that have closed at market time `at`, oldest first.
     pub fn closed(&self, symbol: &str, interval: &str, from: i64, at: i64) -> Vec<Candle> {
         let klines = self.read(symbol, |reader| reader.forwards(parse(interval), from, at, usize::MAX, at));
-        klines.iter().filter(|kline| kline.closed).map(Candle::of).collect()
+        let there = |kline: &&vyx_sim::Kline| kline.closed && !self.is_hole(symbol, interval, kline.open_time);
+        klines.iter().filter(there).map(Candle::of).collect()
+    }
+
+    /// From now on the truth is that there are no such klines.
+    pub fn lacks(&self, symbol: &str, interval: &str, from: i64, to: i64) {
+        self.holes.borrow_mut().push((symbol.to_owned(), interval.to_owned(), from, to));
+    }
+
+    fn is_hole(&self, symbol: &str, interval: &str, open_time: i64) -> bool {
+        let holes = self.holes.borrow();
+        holes.iter().any(|(s, i, from, to)| (&**s, &**i) == (symbol, interval) && (*from..=*to).contains(&open_time))
     }
 
     /// The newest `count` klines that have closed at market time `at`, oldest first.
     pub fn last_closed(&self, symbol: &str, interval: &str, count: usize, at: i64) -> Vec<Candle> {
         let start = parse(interval).floor(at);
         let klines = self.read(symbol, |reader| reader.backwards(parse(interval), i64::MIN, start - 1, count, at));
-        klines.iter().map(Candle::of).collect()
+        let there = |kline: &&vyx_sim::Kline| !self.is_hole(symbol, interval, kline.open_time);
+        klines.iter().filter(there).map(Candle::of).collect()
     }
 
     /// How many klines could have closed between two open times, holes included.
