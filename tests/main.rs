@@ -6,6 +6,7 @@ mod harness;
 mod conditions;
 mod crashes;
 mod faults;
+mod ledger;
 mod market;
 mod readme;
 mod replay;

@@ -43,10 +43,25 @@ impl Cluster {
 
     /// Makes a cluster and does not start it.
     pub fn create(name: &str, settings: &[(&str, &str)]) -> Cluster {
+        Cluster::make(name, settings, Install::make_data)
+    }
+
+    /// Starts another cluster with the same settings, which is another database system. It takes a second place: a test
+    /// that has one waits for one, so no two tests may do this.
+    pub fn stranger(&self, name: &str) -> Cluster {
+        let own = ["unix_socket_directories", "cron.host"];
+        let settings = self.settings.iter().filter(|(name, _)| !own.contains(&&***name));
+        let settings: Vec<(&str, &str)> = settings.map(|(name, value)| (&**name, &**value)).collect();
+        let mut cluster = Cluster::make(name, &settings, Install::make_system);
+        cluster.run().unwrap_or_else(|status| panic!("the server did not start: {status}\n{}", cluster.log_tail()));
+        cluster
+    }
+
+    fn make(name: &str, settings: &[(&str, &str)], make_data: fn(&Install, &Path)) -> Cluster {
         let install = Install::get();
         let place = install.place();
         let root = install.directory(name);
-        install.make_data(&root);
+        make_data(install, &root);
         let socket = install.socket(name);
         fs::create_dir_all(&socket).expect("a directory for the socket can be made");
         // The server's user is another one than the test's where that is root.

@@ -98,22 +98,18 @@ impl Install {
         std::env::temp_dir().join(format!("{SOCKETS}{}-{name}", std::process::id()))
     }
 
+    /// Makes the data directory of a database system that no other cluster is a copy of.
+    pub fn make_system(&self, data: &Path) {
+        let mut initdb = self.program("initdb");
+        initdb.args(["--username", "postgres", "--encoding", "UTF8", "--no-locale", "--auth", "trust", "--no-sync"]);
+        succeed(initdb.arg("--pgdata").arg(data));
+    }
+
     /// Makes the data directory of a new cluster: a copy of one that initdb made once.
     pub fn make_data(&self, data: &Path) {
         let template = self.template.get_or_init(|| {
             let template = self.directory("template");
-            let mut initdb = self.program("initdb");
-            initdb.args([
-                "--username",
-                "postgres",
-                "--encoding",
-                "UTF8",
-                "--no-locale",
-                "--auth",
-                "trust",
-                "--no-sync",
-            ]);
-            succeed(initdb.arg("--pgdata").arg(&template));
+            self.make_system(&template);
             template
         });
         succeed(self.as_owner("cp").arg("-a").arg(template).arg(data));

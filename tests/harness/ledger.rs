@@ -63,16 +63,16 @@ pub fn check_ledger(session: &Session) -> Vec<Gap> {
         let open: Vec<_> = last.iter().filter(|gap| gap.resolution.is_none()).collect();
         panic!("these stay open: {open:#?}");
     }
-    let since = session.rows(
-        "SELECT s.symbol, s.\"interval\", y.since FROM vyx_series() s JOIN vyx_symbols() y USING (symbol)",
-        &[],
-    );
+    let since = session
+        .rows("SELECT s.symbol, s.\"interval\", y.since FROM vyx_series() s JOIN vyx_symbols() y USING (symbol)", &[]);
     for row in since {
         let (symbol, interval): (String, String) = (row.get(0), row.get(1));
-        let since = millis(row.get::<_, SystemTime>(2));
+        let of_series = |gap: &&Gap| (&gap.symbol, &gap.interval) == (&symbol, &interval);
         // What was there when it was followed before is another story.
-        let of_series = |gap: &&Gap| (&gap.symbol, &gap.interval) == (&symbol, &interval) && gap.detected_at >= since;
-        check_series(session, &symbol, &interval, last.iter().filter(of_series));
+        let added = last.iter().filter(of_series).filter(|gap| gap.reason == "interval added");
+        let since = added.map(|gap| gap.detected_at).fold(millis(row.get::<_, SystemTime>(2)), i64::max);
+        let recent = |gap: &&Gap| gap.detected_at >= since;
+        check_series(session, &symbol, &interval, last.iter().filter(of_series).filter(recent));
     }
     last
 }

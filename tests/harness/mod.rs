@@ -13,7 +13,7 @@ pub use expect::{MIXED, OWN, Rule, check as check_signals, save};
 pub use ledger::{Gap, check_ledger, count, gaps, metrics};
 pub use session::{Session, millis};
 pub use stage::{START, Stage};
-pub use truth::{Candle, Truth, klines, market_time};
+pub use truth::{Truth, klines, market_time};
 
 use std::time::{Duration, Instant};
 
