@@ -13,4 +13,5 @@ mod replay;
 mod rights;
 mod settings;
 mod signals;
+mod snapshot;
 mod traders;
