@@ -241,3 +241,59 @@ fn without_pg_cron_the_schedule_says_how_to_get_it() {
         session.refuses("55000", &["pg_cron", "shared_preload_libraries"], &format!("SELECT {call}"));
     }
 }
+
+#[test]
+fn too_few_worker_processes_are_told_by_the_health_and_the_server_runs() {
+    let says = |session: &Session, state: &str, who: &str| {
+        until("the health says who is missing and why", || {
+            let (status, reason) = health(session);
+            (status == state && reason.contains(who) && reason.contains("max_worker_processes")).then_some(())
+        })
+    };
+    // The server's own launcher of logical replication takes the first place.
+    let cluster = Cluster::start("no-workers", &[&NOBODY[..], &[("max_worker_processes", "1")]].concat());
+    let session = cluster.session();
+    session.run("CREATE EXTENSION vyx");
+    says(&session, "down", "vyx ingest is not running");
+    drop((session, cluster));
+    let settings = [("vyx.intervals", "1m"), ("max_worker_processes", "2")];
+    let stage = Stage::start("few-workers", &["BTCUSDT"], Stage::speed(60.0), &settings);
+    let session = stage.cluster.session();
+    stage.settle(&session);
+    says(&session, "degraded", "vyx evaluate is not running");
+    stage.check(&session);
+}
+
+#[test]
+fn memory_that_is_not_there_ends_the_start_with_a_word() {
+    let all = "1s,1m,3m,5m,15m,30m,1h,2h,4h,6h,8h,12h,1d,3d,1w,1M";
+    let most = [("vyx.max_symbols", "4096"), ("vyx.ring_size", "65536"), ("vyx.intervals", all)];
+    let mut cluster = Cluster::create("too-much-memory", &[&NOBODY[..], &most].concat());
+    match cluster.run() {
+        Err(_) => {
+            let log = cluster.log();
+            assert!(log.contains("FATAL") && log.contains("memory"), "{log}");
+        }
+        // A machine that has it, or says so.
+        Ok(()) => cluster.session().run("SELECT 1"),
+    }
+}
+
+#[test]
+fn more_symbols_than_places_are_counted_and_those_that_have_one_are_whole() {
+    let symbols = ["BTCUSDT", "ETHUSDT", "LTCUSDT", "ACAUSDT", "币安人生USDT"];
+    let settings = [("vyx.intervals", "1m"), ("vyx.max_symbols", "2"), ("vyx.ring_size", "240")];
+    let stage = Stage::start("full", &symbols, Stage::speed(60.0), &settings);
+    let session = stage.cluster.session();
+    stage.settle(&session);
+    until("the health counts the others", || {
+        let (status, reason) = health(&session);
+        let said = reason.starts_with("3 symbols found no place") && reason.contains("vyx.max_symbols");
+        (status == "degraded" && said).then_some(())
+    });
+    let tracked: Vec<String> = session.one("SELECT array_agg(symbol ORDER BY symbol) FROM vyx_symbols()", &[]);
+    assert_eq!(tracked, symbols[..2], "the first of the list have them");
+    stage.reach(&session, stage.exchange.market_time() + 120_000);
+    stage.settle(&session);
+    stage.check(&session);
+}

@@ -1,11 +1,17 @@
 //! Processes end, by kindness or not, and nothing is lost that does not come back.
 
-use crate::harness::{Session, Stage, Stop, signal, until};
+use crate::harness::{Session, Stage, Stop, check_ledger, signal, until};
+use std::path::Path;
 use std::time::{Duration, Instant};
+use vyx_sim::Kind;
 
 fn stage(name: &str) -> Stage {
-    let settings = [("vyx.intervals", "1m,5m"), ("vyx.evaluate_worker", "off")];
-    Stage::start(name, &["BTCUSDT", "ETHUSDT", "ACAUSDT"], Stage::speed(60.0), &settings)
+    stage_with(name, &[])
+}
+
+fn stage_with(name: &str, settings: &[(&str, &str)]) -> Stage {
+    let basic = [("vyx.intervals", "1m,5m"), ("vyx.evaluate_worker", "off")];
+    Stage::start(name, &["BTCUSDT", "ETHUSDT", "ACAUSDT"], Stage::speed(60.0), &[&basic, settings].concat())
 }
 
 fn ingest(session: &Session) -> Option<i32> {
@@ -65,4 +71,85 @@ fn another_database_is_dropped_within_a_second_while_the_workers_run() {
     let start = Instant::now();
     session.run("DROP DATABASE other");
     assert!(start.elapsed() < Duration::from_secs(1), "it took {:?}", start.elapsed());
+}
+
+fn runs(pid: i32) -> bool {
+    Path::new(&format!("/proc/{pid}")).exists()
+}
+
+/// An ingest that is told to end does so at once, and the next one reports soon.
+fn ends_and_comes_back(stage: &Stage, session: &Session, doing: &str) {
+    let first = ingest(session).unwrap_or_else(|| panic!("{doing}: nobody ingests"));
+    signal(first, libc::SIGTERM);
+    let start = Instant::now();
+    until(&format!("{doing}: it ends"), || (!runs(first)).then_some(()));
+    assert!(start.elapsed() < Duration::from_secs(1), "{doing}: the end took {:?}", start.elapsed());
+    until(&format!("{doing}: another one reports"), || ingest(session).filter(|pid| *pid != first));
+    assert!(start.elapsed() < Duration::from_secs(6), "{doing}: it was away for {:?}", start.elapsed());
+    assert!(!stage.cluster.log().contains("reinitializing"), "{doing}: that was a crash");
+}
+
+#[test]
+fn an_ingest_ends_within_a_second_whatever_it_is_doing() {
+    let stage = stage_with("busy", &[("vyx.snapshot_interval", "1")]);
+    let session = stage.cluster.session();
+    stage.settle(&session);
+    ends_and_comes_back(&stage, &session, "following");
+
+    // A page of history on its way, of a symbol that is new.
+    stage.settle(&session);
+    stage.inject(Kind::SlowBytes, |fault| {
+        (fault.by_ms, fault.path) = (Some(100), Some("/api/v3/klines".to_owned()));
+    });
+    session.reload(&[("vyx.symbols", "BTCUSDT,ETHUSDT,ACAUSDT,LTCUSDT")]);
+    until("history is on its way", || {
+        session.one::<bool>("SELECT reason LIKE 'history is being filled%' FROM vyx_health()", &[]).then_some(())
+    });
+    ends_and_comes_back(&stage, &session, "filling history");
+    stage.exchange.clear(None);
+
+    // Bytes that trickle from the first one on.
+    stage.settle(&session);
+    stage.inject(Kind::SlowBytes, |fault| fault.by_ms = Some(300));
+    stage.inject(Kind::Drop, |_| ());
+    std::thread::sleep(Duration::from_millis(1_500));
+    ends_and_comes_back(&stage, &session, "shaking hands with somebody slow");
+    stage.exchange.clear(None);
+
+    stage.settle(&session);
+    stage.vanish(&session);
+    ends_and_comes_back(&stage, &session, "looking for the exchange");
+    stage.exchange.clear(None);
+
+    // A round begins each second, wherever in it the signal comes.
+    for _ in 0..3 {
+        stage.settle(&session);
+        ends_and_comes_back(&stage, &session, "writing its snapshot");
+    }
+    stage.settle(&session);
+    stage.reach(&session, stage.exchange.market_time() + 120_000);
+    stage.settle(&session);
+    stage.check(&session);
+    check_ledger(&session);
+}
+
+#[test]
+fn a_killed_postmaster_takes_its_workers_along_and_the_next_starts_at_once() {
+    let mut stage = Stage::start("postmaster", &["BTCUSDT", "ETHUSDT"], Stage::speed(60.0), &[("vyx.intervals", "1m")]);
+    let session = stage.cluster.session();
+    stage.settle(&session);
+    let workers = until("both workers report", || {
+        let row = &session.rows("SELECT ingest_pid, evaluate_pid FROM vyx_health()", &[])[0];
+        Some([row.get::<_, Option<i32>>(0)?, row.get::<_, Option<i32>>(1)?])
+    });
+    drop(session);
+    stage.cluster.kill();
+    let start = Instant::now();
+    until("the workers are gone", || workers.iter().all(|pid| !runs(*pid)).then_some(()));
+    assert!(start.elapsed() < Duration::from_secs(2), "it took {:?}", start.elapsed());
+    stage.cluster.run().expect("the server starts again");
+    let session = stage.cluster.session();
+    stage.settle(&session);
+    stage.check(&session);
+    check_ledger(&session);
 }
