@@ -297,3 +297,24 @@ fn more_symbols_than_places_are_counted_and_those_that_have_one_are_whole() {
     stage.settle(&session);
     stage.check(&session);
 }
+
+#[test]
+fn the_smallest_rings_hold_what_they_have_places_for() {
+    for slots in ["1", "2", "3"] {
+        let settings = [("vyx.intervals", "1m,5m"), ("vyx.ring_size", slots)];
+        let stage = Stage::start(&format!("ring-{slots}"), &["BTCUSDT", "ACAUSDT"], Stage::speed(60.0), &settings);
+        let session = stage.cluster.session();
+        // One place is the open kline's, so with one alone nothing closed can be held for long.
+        if slots != "1" {
+            stage.settle(&session);
+        }
+        stage.reach(&session, stage.exchange.market_time() + 5 * 60_000);
+        if slots != "1" {
+            stage.settle(&session);
+            stage.check(&session);
+        }
+        let most: i64 = session.one("SELECT max(klines) FROM vyx_series()", &[]);
+        assert!((1..=slots.parse().expect("a number")).contains(&most), "{slots} places hold {most} klines");
+        assert!(!stage.cluster.log().contains("panicked"), "{slots}");
+    }
+}

@@ -1,6 +1,6 @@
 //! Processes end, by kindness or not, and nothing is lost that does not come back.
 
-use crate::harness::{Session, Stage, Stop, check_ledger, signal, until};
+use crate::harness::{START, Session, Stage, Stop, check_ledger, signal, until};
 use std::path::Path;
 use std::time::{Duration, Instant};
 use vyx_sim::Kind;
@@ -36,17 +36,46 @@ fn a_terminated_ingest_is_back_within_seconds_and_keeps_its_rings() {
 }
 
 #[test]
-fn a_killed_ingest_is_a_crash_after_which_the_rings_fill_again() {
-    let stage = stage("kill");
+fn a_killed_process_is_a_crash_after_which_workers_and_rings_are_back_within_seconds() {
+    let stage = stage_with("kill", &[("vyx.evaluate_worker", "on"), ("vyx.snapshot_interval", "0")]);
+    for victim in ["ingest_pid", "evaluate_pid", "pg_backend_pid()"] {
+        let session = stage.cluster.session();
+        stage.settle(&session);
+        let workers = || -> Option<[i32; 2]> {
+            let rows = session.try_rows("SELECT ingest_pid, evaluate_pid FROM vyx_health()", &[]).ok()?;
+            Some([rows[0].get::<_, Option<i32>>(0)?, rows[0].get::<_, Option<i32>>(1)?])
+        };
+        let before = until("both workers report", workers);
+        let pid = session.one(&format!("SELECT {victim} FROM vyx_health()"), &[]);
+        let start = Instant::now();
+        signal(pid, libc::SIGKILL);
+        until("the server restarts its processes", || session.try_rows("SELECT 1", &[]).is_err().then_some(()));
+        let session = stage.cluster.session();
+        let both = "SELECT ingest_pid <> ALL ($1) AND evaluate_pid <> ALL ($1) FROM vyx_health()";
+        until(&format!("{victim}: both workers are back"), || {
+            session.one::<Option<bool>>(both, &[&&before[..]]).filter(|back| *back)
+        });
+        assert!(start.elapsed() < Duration::from_secs(10), "{victim}: it took {:?}", start.elapsed());
+        stage.settle(&session);
+        stage.check(&session);
+        check_ledger(&session);
+    }
+}
+
+#[test]
+fn a_server_stops_fast_while_evaluation_waits_for_a_lock() {
+    let mut stage = stage_with("lock", &[("vyx.evaluate_worker", "on")]);
     let session = stage.cluster.session();
     stage.settle(&session);
-    let first = ingest(&session).expect("it runs");
-    signal(first, libc::SIGKILL);
-    until("the server restarts its processes", || session.try_rows("SELECT 1", &[]).is_err().then_some(()));
-    let session = stage.cluster.session();
-    until("another ingest reports", || ingest(&session).filter(|pid| *pid != first));
+    session.run("INSERT INTO vyx.traders (user_id, name, script, state) VALUES (NULL, 'up', 'close > open', 'running')");
+    until("signals", || session.one::<bool>("SELECT count(*) > 0 FROM vyx.signals", &[]).then_some(()));
+    session.run("BEGIN; LOCK TABLE vyx.signals IN ACCESS EXCLUSIVE MODE");
+    stage.reach(&session, stage.exchange.market_time() + 180_000);
+    // Who ingests does not mind.
     stage.settle(&session);
     stage.check(&session);
+    let took = stage.cluster.stop(Stop::Fast);
+    assert!(took < Duration::from_secs(2), "the server took {took:?} to stop");
 }
 
 #[test]
@@ -152,4 +181,18 @@ fn a_killed_postmaster_takes_its_workers_along_and_the_next_starts_at_once() {
     stage.settle(&session);
     stage.check(&session);
     check_ledger(&session);
+}
+
+#[test]
+fn an_ingest_that_reads_slow_bytes_ends_within_a_second_and_the_server_within_two() {
+    let exchange = vyx_sim::Settings { start: Some(START), ..Stage::speed(1.0) };
+    let mut stage = Stage::start("slow", &["BTCUSDT", "ETHUSDT"], exchange, &[("vyx.intervals", "1m")]);
+    let session = stage.cluster.session();
+    stage.settle(&session);
+    // Whatever is said from now on takes minutes.
+    stage.inject(Kind::SlowBytes, |fault| fault.by_ms = Some(500));
+    std::thread::sleep(Duration::from_secs(1));
+    ends_and_comes_back(&stage, &session, "reading slow bytes");
+    let took = stage.cluster.stop(Stop::Fast);
+    assert!(took < Duration::from_secs(2), "the server took {took:?} to stop");
 }

@@ -1,6 +1,6 @@
 //! What goes wrong between the exchange and the server is repaired, and counted.
 
-use crate::harness::{Session, Stage, until};
+use crate::harness::{Gap, MINUTE, Session, Stage, check_ledger, until};
 use vyx_sim::Kind;
 
 fn counters(session: &Session) -> [i64; 3] {
@@ -84,4 +84,31 @@ fn history_that_is_refused_for_a_while_is_asked_again() {
             || -> u64 { stage.exchange.state().requests.values().filter_map(|by_status| by_status.get(&503)).sum() };
         until("history refused", || (refused() > 0).then_some(()));
     });
+}
+
+#[test]
+fn three_hours_of_twenty_symbols_come_back_within_the_budget() {
+    let symbols: Vec<String> = vyx_sim::universe(20).into_iter().take(20).map(|symbol| symbol.name).collect();
+    let symbols: Vec<&str> = symbols.iter().map(String::as_str).collect();
+    let stage = Stage::start("hours", &symbols, Stage::speed(60.0), &[("vyx.weight_budget", "3000")]);
+    let session = stage.cluster.session();
+    stage.settle(&session);
+    let stage = stage.skip(180 * MINUTE);
+    let mut most = 0;
+    until("the outage is over", || {
+        let row =
+            &session.rows("SELECT used_weight, series_complete = series_total, gaps_open FROM vyx_health()", &[])[0];
+        most = most.max(row.get::<_, i64>(0));
+        let begun = stage.exchange.state().requests.get("/api/v3/klines").is_some();
+        (begun && row.get(1) && row.get::<_, i64>(2) == 0).then_some(())
+    });
+    assert!(most <= 3_000, "{most} of the weight of a minute were used");
+    stage.settle(&session);
+    stage.check(&session);
+    let ledger = check_ledger(&session);
+    for symbol in symbols {
+        let outage = |gap: &&Gap| (&*gap.symbol, &*gap.interval, &*gap.reason) == (symbol, "1m", "disconnect");
+        let missed: i64 = ledger.iter().filter(outage).map(|gap| gap.klines).sum();
+        assert!(missed >= 180, "{symbol}: {missed} klines were missing");
+    }
 }

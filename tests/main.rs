@@ -15,3 +15,4 @@ mod settings;
 mod signals;
 mod snapshot;
 mod traders;
+mod universe;

@@ -1,7 +1,8 @@
 //! The snapshot file: a start is warm from it, and one that is not good is refused in a line and does no harm.
 
 use crate::harness::{
-    Cluster, Gap, Session, Stage, Stop, check_ledger, count, gaps, klines, market_time, signal, until, until_within,
+    Cluster, Gap, MINUTE, SYMBOLS, Session, Stage, Stop, check_ledger, count, gaps, klines, market_time, signal, until,
+    until_within,
 };
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -9,8 +10,6 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 const FILE: &str = "pgsql_tmp_vyx.snapshot";
-const MINUTE: i64 = 60_000;
-const SYMBOLS: [&str; 3] = ["BTCUSDT", "ETHUSDT", "币安人生USDT"];
 
 fn stage(name: &str, settings: &[(&str, &str)]) -> Stage {
     let basic = [("vyx.intervals", "1m,5m"), ("vyx.ring_size", "240"), ("vyx.evaluate_worker", "off")];

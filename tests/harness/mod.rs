@@ -4,13 +4,15 @@ mod cluster;
 mod expect;
 mod install;
 mod ledger;
+mod play;
 mod session;
 mod stage;
 mod truth;
 
 pub use cluster::{Cluster, Stop, signal};
 pub use expect::{MIXED, OWN, Rule, check as check_signals, save};
-pub use ledger::{Gap, check_ledger, count, gaps, metrics};
+pub use ledger::{Gap, check_ledger, count, gaps};
+pub use play::{HARMLESS, INTERRUPTION, MINUTE, Play, Row, SYMBOLS};
 pub use session::{Session, millis};
 pub use stage::{START, Stage};
 pub use truth::{Truth, klines, market_time};

@@ -13,6 +13,7 @@ pub struct Stage {
     pub exchange: Simulator,
     pub cluster: Cluster,
     pub truth: Truth,
+    settings: Settings,
     /// Slots of a ring, where the settings say so.
     ring_size: Option<usize>,
 }
@@ -21,8 +22,8 @@ impl Stage {
     /// Starts an exchange and a server with vyx loaded that follows these of its symbols.
     pub fn start(name: &str, symbols: &[&str], exchange: Settings, settings: &[(&str, &str)]) -> Stage {
         let truth = Truth::new(&exchange);
-        let exchange = Simulator::start(Settings { start: exchange.start.or(Some(START)), ..exchange })
-            .expect("the simulator starts");
+        let exchange_settings = Settings { start: exchange.start.or(Some(START)), ..exchange };
+        let exchange = Simulator::start(exchange_settings.clone()).expect("the simulator starts");
         let symbols = symbols.join(",");
         let (stream, rest) = (format!("ws://{}", exchange.address()), format!("http://{}", exchange.address()));
         let mut all = vec![
@@ -37,7 +38,7 @@ impl Stage {
         session.run("CREATE EXTENSION vyx");
         let ring_size = settings.iter().find(|(name, _)| *name == "vyx.ring_size");
         let ring_size = ring_size.map(|(_, size)| size.parse().expect("a number of slots"));
-        Stage { exchange, cluster, truth, ring_size }
+        Stage { exchange, cluster, truth, settings: exchange_settings, ring_size }
     }
 
     /// A market at the given speed, a minute a second at 60.
@@ -50,6 +51,15 @@ impl Stage {
         let mut fault = Fault::new(kind);
         change(&mut fault);
         self.exchange.inject(fault).expect("the fault is well formed")
+    }
+
+    /// The exchange is gone, and back as if that had taken so much of its time.
+    pub fn skip(self, millis: i64) -> Stage {
+        let (port, start) = (self.exchange.address().port(), self.exchange.market_time() + millis);
+        self.exchange.stop().expect("the simulator stops");
+        let settings = Settings { port, start: Some(start), ..self.settings };
+        let exchange = Simulator::start(settings.clone()).expect("the simulator starts again");
+        Stage { exchange, settings, ..self }
     }
 
     /// The exchange answers nobody any more, until its faults are cleared.
