@@ -67,7 +67,8 @@ fn a_server_stops_fast_while_evaluation_waits_for_a_lock() {
     let mut stage = stage_with("lock", &[("vyx.evaluate_worker", "on")]);
     let session = stage.cluster.session();
     stage.settle(&session);
-    session.run("INSERT INTO vyx.traders (user_id, name, script, state) VALUES (NULL, 'up', 'close > open', 'running')");
+    session
+        .run("INSERT INTO vyx.traders (user_id, name, script, state) VALUES (NULL, 'up', 'close > open', 'running')");
     until("signals", || session.one::<bool>("SELECT count(*) > 0 FROM vyx.signals", &[]).then_some(()));
     session.run("BEGIN; LOCK TABLE vyx.signals IN ACCESS EXCLUSIVE MODE");
     stage.reach(&session, stage.exchange.market_time() + 180_000);

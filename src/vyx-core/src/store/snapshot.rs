@@ -8,6 +8,7 @@
 //! Here are bytes only; whose bytes they are, file or memory, is somebody else's business.
 
 mod format;
+mod record;
 mod restore;
 mod take;
 #[cfg(all(test, not(loom)))]

@@ -1,6 +1,7 @@
 //! Putting a snapshot into an empty store.
 
-use super::format::{BadSnapshot, Extent, Header, Record, Records, SeriesHead};
+use super::format::{BadSnapshot, Extent, Header, Records};
+use super::record::{Record, SeriesHead};
 use crate::store::ring::{Content, Field, SLOT_WORDS, Tag};
 use crate::store::{Counter, Series, Writer};
 use crate::{Interval, Kline, Provenance, Symbol};

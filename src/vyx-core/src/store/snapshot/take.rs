@@ -1,6 +1,7 @@
 //! Taking a snapshot of a store that is being written: in small steps, each of which sees a series at one moment.
 
-use super::format::{ENTRIES_A_RECORD, Encoder, Record, SeriesHead};
+use super::format::Encoder;
+use super::record::{ENTRIES_A_RECORD, Record, SeriesHead};
 use crate::Interval;
 use crate::store::ring::{Content, Field, SLOT_WORDS};
 use crate::store::{Series, SymbolEntry, SymbolId, Writer};

@@ -1,6 +1,6 @@
 //! Through bytes and back; and bytes that are no snapshot.
 
-use super::format::{Record, SeriesHead};
+use super::record::{Record, SeriesHead};
 use super::*;
 use crate::store::tests::{info, kline, store};
 use crate::store::{Counter, ReadError, Series, Store, Writer};
