@@ -18,8 +18,9 @@ const HOUR: i64 = 3_600_000;
 const MIB: f64 = 1_048_576.0;
 /// Between two samples, in real time.
 const SAMPLE_EVERY: Duration = Duration::from_secs(4);
-/// Between two faults, in real time: each has healed before the next.
-const FAULT_EVERY: Duration = Duration::from_secs(8);
+/// Between two faults, in real time: each has healed before the next. Each third one ends the connection; one that lived
+/// for half a minute has earned that the next attempt is made at once, or the feed would rather wait than follow.
+const FAULT_EVERY: Duration = Duration::from_secs(12);
 /// A symbol for each kind of life: busy, quiet, a name that is no ASCII, and some more. The last one is halted at times.
 const SYMBOLS: [&str; 8] = ["BTCUSDT", "ETHUSDT", "SOLUSDT", "DOGEUSDT", "ACAUSDT", "PHAUSDT", "币安人生USDT", HALTED];
 const HALTED: &str = "XRPUSDT";
@@ -55,10 +56,10 @@ fn main() {
     let speed = from_environment("VYX_SOAK_SPEED", 540.0);
     let real = Duration::from_secs_f64(hours * 3_600.0 / speed);
     let exchange =
-        Settings { ping_every: Duration::from_secs(2), lifetime: Duration::from_secs(60), ..Stage::speed(speed) };
+        Settings { ping_every: Duration::from_secs(2), lifetime: Duration::from_secs(80), ..Stage::speed(speed) };
     let settings = [
         ("vyx.intervals", "1m,5m,1h"),
-        ("vyx.rotate_after", "20s"),
+        ("vyx.rotate_after", "50s"),
         ("vyx.snapshot_interval", "3s"),
         ("vyx.symbol_refresh", "10s"),
         ("vyx.stale_after", "5s"),
@@ -135,26 +136,42 @@ fn misbehave(stage: &Stage, number: usize) {
     let status = |word: &'static str| {
         stage.inject(Kind::Status, |fault| {
             (fault.symbol, fault.word) = (Some(HALTED.to_owned()), Some(word.to_owned()));
-        });
+        })
     };
-    match number % 10 {
-        0 => stage.inject(Kind::Drop, |_| ()),
-        1 => stage.inject(Kind::MissingClose, |fault| fault.count = Some(20)),
-        2 => stage.inject(Kind::Cut, |_| ()),
-        3 => status("BREAK"),
-        4 => stage.inject(Kind::ServerShutdown, |fault| fault.by_ms = Some(1_000)),
-        5 => status("TRADING"),
+    let times = |kind: Kind, count: u32| stage.inject(kind, |fault| fault.count = Some(count));
+    // Nobody needs their numbers: what lasts ends by its count or its time.
+    let _ = match number % 15 {
+        0 | 12 => times(Kind::MissingClose, 20),
+        1 => status("BREAK"),
+        2 => stage.inject(Kind::Drop, |_| ()),
+        3 => status("TRADING"),
+        4 => stage.inject(Kind::Malformed, |_| ()),
+        5 => stage.inject(Kind::Cut, |_| ()),
         6 => {
             stage.inject(Kind::RefuseRest, |fault| (fault.status, fault.count) = (Some(503), Some(3)));
-            stage.inject(Kind::Drop, |fault| fault.reset = Some(true));
+            times(Kind::MissingClose, 20)
         }
-        7 => stage.inject(Kind::HalfOpen, |fault| fault.for_ms = Some(6_000)),
-        8 => stage.inject(Kind::Malformed, |_| ()),
+        7 => {
+            times(Kind::Repeat, 200);
+            times(Kind::Reorder, 200)
+        }
+        8 => stage.inject(Kind::HalfOpen, |fault| fault.for_ms = Some(6_000)),
+        9 => stage.inject(Kind::LateClose, |fault| (fault.by_ms, fault.count) = (Some(60_000), Some(20))),
+        10 => stage.inject(Kind::DropStream, |fault| {
+            (fault.symbol, fault.interval) = (Some(SYMBOLS[1].to_owned()), Some("1m".to_owned()));
+        }),
+        11 => stage.inject(Kind::ServerShutdown, |fault| fault.by_ms = Some(1_000)),
+        13 => {
+            stage.inject(Kind::RefuseRest, |fault| {
+                (fault.status, fault.retry_after_s, fault.count) = (Some(429), Some(1), Some(1));
+            });
+            times(Kind::MissingClose, 20)
+        }
         _ => {
             stage.inject(Kind::RefuseConnections, |fault| fault.for_ms = Some(1_500));
-            stage.inject(Kind::Drop, |_| ());
+            stage.inject(Kind::Drop, |fault| fault.reset = Some(true))
         }
-    }
+    };
 }
 
 fn look(stage: &Stage, session: &Session, from: i64) -> Sample {
