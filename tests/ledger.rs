@@ -330,3 +330,22 @@ fn history_that_is_refused_is_left_alone_for_as_long_as_the_exchange_says() {
         },
     ]);
 }
+
+#[test]
+fn a_clock_that_is_ahead_makes_no_closed_kline_of_an_open_one() {
+    let play = Play::start("ledger-clock", Stage::speed(60.0), &[]);
+    play.rows(&[Row {
+        name: "five minutes ahead while no stream is there",
+        happens: |play| {
+            let skew = play.stage.inject(Kind::ClockSkew, |fault| fault.by_ms = Some(5 * MINUTE));
+            let ahead = || market_time(&play.session) - play.stage.exchange.market_time();
+            until("it is taken", || (ahead() > 4 * MINUTE).then_some(()));
+            // History goes on to be asked by that clock.
+            play.outage(true);
+            play.passes(1);
+            play.stage.exchange.clear(skew);
+            until("it is over", || (ahead() < MINUTE / 6).then_some(()));
+        },
+        ..INTERRUPTION
+    }]);
+}
