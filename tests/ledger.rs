@@ -349,3 +349,21 @@ fn a_clock_that_is_ahead_makes_no_closed_kline_of_an_open_one() {
         ..INTERRUPTION
     }]);
 }
+
+#[test]
+fn a_row_of_history_is_a_closed_kline_only_when_a_later_one_follows() {
+    let play = Play::start("ledger-open-row", Stage::speed(60.0), &[]);
+    play.rows(&[Row {
+        name: "a clock five minutes ahead, and no stream to say what is open",
+        happens: |play| {
+            play.stage.inject(Kind::ClockSkew, |fault| fault.by_ms = Some(5 * MINUTE));
+            play.stage.inject(Kind::RefuseConnections, |_| ());
+            play.stage.inject(Kind::Drop, |_| ());
+            // By that clock the open kline is over, and history has a row of it; no stream will tell how it ended.
+            play.passes(8);
+            play.stage.exchange.clear(None);
+            play.passes(6);
+        },
+        ..INTERRUPTION
+    }]);
+}
