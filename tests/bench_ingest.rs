@@ -342,7 +342,9 @@ fn instead(
     session.run("SELECT pg_reload_conf()");
     until("vyx follows nothing", || (stage.exchange.state().streams == 0).then_some(()));
     let config = config(session);
-    println!("instead of vyx: upserts into an indexed table of {} klines a series", 200);
+    println!(
+        "instead of vyx: upserts into an indexed table of 200 klines a series, without the tickers that vyx follows too"
+    );
     for (speed, vyx) in [USUAL, CRASH].into_iter().zip(followed) {
         let settings = exchange(symbols, speed, stage.exchange.market_time());
         stage.exchange = Simulator::start(settings).expect("the simulator starts");
