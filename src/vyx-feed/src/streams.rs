@@ -114,7 +114,8 @@ async fn hold(feed: &Feed<'_>, index: usize, mut wanted: watch::Receiver<Rc<Stre
                     continue;
                 }
                 on_trial = None;
-                if lived >= backoff::LONGEST {
+                // Where connections are replaced sooner than that, none would ever have lived long enough.
+                if lived >= backoff::LONGEST.min(feed.settings.borrow().rotate_after / 2) {
                     backoff.reset();
                 }
                 let pause = if reason.is_planned() { Duration::ZERO } else { backoff.next(feed.random()) };

@@ -29,8 +29,16 @@ pub struct StoreSink<'a, O> {
     owner: O,
     log: RefCell<VecDeque<LogLine>>,
     /// Why there is no connection, for the state of the worker.
-    trouble: RefCell<Option<String>>,
+    trouble: RefCell<Option<Trouble>>,
     disagreed_at: Cell<Option<Instant>>,
+}
+
+/// What is wrong, in words.
+enum Trouble {
+    /// A connection ended so, or was not made.
+    Connection(String),
+    /// Something else was said. Without a list of symbols no connection is tried, so this may be all there is.
+    Said(String),
 }
 
 impl<'a, O: Owner> StoreSink<'a, O> {
@@ -106,7 +114,7 @@ impl<'a, O: Owner> StoreSink<'a, O> {
     /// Tells in words how the feed is doing.
     fn publish_state(&self) {
         let state = match (&*self.trouble.borrow(), self.store.gauge(Gauge::Connections)) {
-            (Some(trouble), 0) => trouble.clone(),
+            (Some(Trouble::Connection(words) | Trouble::Said(words)), 0) => words.clone(),
             (None, 0) => "connecting to the exchange".to_owned(),
             (_, _) => "following the exchange".to_owned(),
         };
@@ -233,13 +241,13 @@ impl<O: Owner> Sink for StoreSink<'_, O> {
                 if reason == Disconnect::Silent {
                     add(Counter::StalledConnections);
                 }
-                *self.trouble.borrow_mut() = Some(reason.to_string());
+                *self.trouble.borrow_mut() = Some(Trouble::Connection(reason.to_string()));
                 self.set(Gauge::Connections, connections);
                 self.publish_state();
             }
             Event::ConnectFailed { reason } => {
                 add(Counter::ConnectFailures);
-                *self.trouble.borrow_mut() = Some(reason.to_string());
+                *self.trouble.borrow_mut() = Some(Trouble::Connection(reason.to_string()));
                 self.publish_state();
             }
             Event::Streams { subscribed, wanted } => {
@@ -260,9 +268,9 @@ impl<O: Owner> Sink for StoreSink<'_, O> {
     }
 
     fn log(&self, level: Level, text: String) {
-        // Without a list of symbols no connection is tried, so the words for the log may be all there is.
-        if level > Level::Info {
-            *self.trouble.borrow_mut() = Some(text.clone());
+        let connection = matches!(&*self.trouble.borrow(), Some(Trouble::Connection(_)));
+        if level > Level::Info && !connection && self.store.gauge(Gauge::Connections) == 0 {
+            *self.trouble.borrow_mut() = Some(Trouble::Said(text.clone()));
             self.publish_state();
         }
         self.say(level, text);
