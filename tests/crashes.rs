@@ -176,7 +176,8 @@ fn a_killed_postmaster_takes_its_workers_along_and_the_next_starts_at_once() {
     stage.cluster.kill();
     let start = Instant::now();
     until("the workers are gone", || workers.iter().all(|pid| !runs(*pid)).then_some(()));
-    assert!(start.elapsed() < Duration::from_secs(2), "it took {:?}", start.elapsed());
+    // A few turns of a tenth of a second, and room for a machine that is busy with other tests.
+    assert!(start.elapsed() < Duration::from_secs(5), "it took {:?}", start.elapsed());
     stage.cluster.run().expect("the server starts again");
     let session = stage.cluster.session();
     stage.settle(&session);
