@@ -18,8 +18,12 @@ const SEEDS: u64 = 24;
 /// Worlds side by side.
 const THREADS: usize = 2;
 
+/// `make` hands over what was not given as an empty text.
 fn from_environment(name: &str) -> Option<u64> {
-    std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name}={text} is no number")))
+    std::env::var(name)
+        .ok()
+        .filter(|text| !text.is_empty())
+        .map(|text| text.parse().unwrap_or_else(|_| panic!("{name}={text} is no number")))
 }
 
 #[test]
