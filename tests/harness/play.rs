@@ -76,7 +76,7 @@ impl Play {
     fn row(&self, row: &Row) {
         eprintln!("---- {} ----", row.name);
         self.stage.exchange.clear(None);
-        self.whole();
+        self.stage.settle(&self.session);
         let (before, begin) = (metrics(&self.session), market_time(&self.session));
         (row.happens)(self);
         // Candles beyond what happened, so that what was lost has been noticed.
