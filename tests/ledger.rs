@@ -367,6 +367,10 @@ fn a_row_of_history_is_a_closed_kline_only_when_a_later_one_follows() {
         name: "a clock five minutes ahead, and no stream to say what is open",
         happens: |play| {
             play.stage.inject(Kind::ClockSkew, |fault| fault.by_ms = Some(5 * MINUTE));
+            until("the clock is taken", || {
+                let ahead = market_time(&play.session) - play.stage.exchange.market_time();
+                (ahead > 4 * MINUTE).then_some(())
+            });
             play.stage.inject(Kind::RefuseConnections, |_| ());
             play.stage.inject(Kind::Drop, |_| ());
             // By that clock the open kline is over, and history has a row of it; no stream will tell how it ended.
