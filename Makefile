@@ -34,7 +34,7 @@ check: ## format, clippy with warnings as errors, shellcheck
 	@$(demo)/setup.sh test && $(demo)/check.sh
 
 simulate: ## worlds by seed, in virtual time, faults by chance (SEEDS=1000, or one again: SEED=17)
-	@$(demo)/setup.sh && $(demo)/simulate.sh
+	@$(demo)/simulate.sh
 
 fuzz: ## made-up bytes against all that reads foreign bytes (FUZZ_SECONDS=60 a target; needs a nightly compiler)
 	@$(demo)/fuzz.sh

@@ -26,10 +26,13 @@ impl Ticker {
         if self.open_price == 0.0 { 0.0 } else { self.price_change() / self.open_price * 100.0 }
     }
 
+    /// Prices (last, open, high, low), then volumes (base, quote): the order in which they are stored.
+    pub(crate) fn numbers(&self) -> [f64; 6] {
+        [self.last_price, self.open_price, self.high_price, self.low_price, self.volume, self.quote_volume]
+    }
+
     /// Finite and not negative. A symbol without trades in the window has zero prices.
     pub fn is_plausible(&self) -> bool {
-        [self.last_price, self.open_price, self.high_price, self.low_price, self.volume, self.quote_volume]
-            .iter()
-            .all(|x| x.is_finite() && *x >= 0.0)
+        self.numbers().iter().all(|x| x.is_finite() && *x >= 0.0)
     }
 }

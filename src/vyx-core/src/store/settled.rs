@@ -135,7 +135,7 @@ impl Ring<'_> {
 
 #[cfg(all(test, not(loom)))]
 mod tests {
-    use super::super::tests::{kline, one_series};
+    use super::super::tests::{kline, newest_gap, one_series};
     use super::super::{CLOSE_ALLOWANCE, Series, SeriesState, SeriesStatus, Store};
     use super::*;
     use crate::kline::Merge;
@@ -166,7 +166,7 @@ mod tests {
         assert_eq!(status(&writer, series).state, SeriesState::Empty);
         writer.put_kline(series, &kline(100, 1, false));
         assert_eq!(status(&writer, series).state, SeriesState::Backfilling);
-        assert_eq!(store.missing(series, Interval::M1.close_time(99), store.depth(series)), Ok(Some(93..=99)));
+        assert_eq!(newest_gap(store, series, Interval::M1.close_time(99), store.depth(series)), Ok(Some(93..=99)));
         put(&writer, series, (93..=98).map(history));
         writer.put_kline(series, &kline(99, 1, true));
         assert_eq!(status(&writer, series).state, SeriesState::Stale, "nobody is connected");
@@ -197,7 +197,7 @@ mod tests {
         let at = Interval::M1.close_time(9);
         put(&writer, series, (1..=3).chain(8..=9).map(|ordinal| kline(ordinal, 1, true)));
         assert_eq!(status(&writer, series).complete_through, Some(3));
-        assert_eq!(store.missing(series, at, 9), Ok(Some(4..=7)));
+        assert_eq!(newest_gap(store, series, at, 9), Ok(Some(4..=7)));
         put(&writer, series, [4, 6].map(history));
         let before = store.close_sequence();
         assert_eq!(writer.confirm(series, 4, 7), 2);
@@ -205,7 +205,7 @@ mod tests {
         let filled = status(&writer, series);
         assert_eq!((filled.repaired, filled.confirmed_absent, filled.held), (2, 2, 7));
         assert_eq!((filled.complete_from, filled.complete_through), (Some(1), Some(9)), "joined with what came later");
-        assert_eq!(store.missing(series, at, 9), Ok(None));
+        assert_eq!(newest_gap(store, series, at, 9), Ok(None));
         assert_eq!(store.closed(series, 3, 8).unwrap().len(), 4);
         assert_eq!(writer.confirm(series, 4, 7), 0, "twice changes nothing");
     }
@@ -228,7 +228,7 @@ mod tests {
         let at = Interval::M1.close_time(10);
         writer.set_first_ever(series, 9);
         assert_eq!(writer.confirm(series, 4, 9), 1, "only 9 itself");
-        assert_eq!(store.missing(series, at, 8), Ok(Some(10..=10)));
+        assert_eq!(newest_gap(store, series, at, 8), Ok(Some(10..=10)));
         assert_eq!(store.is_settled(series, 0, 9), Ok(true));
         assert_eq!(store.last(series, 5, false, None), Ok(vec![]), "history has said that there are none");
     }
@@ -242,7 +242,7 @@ mod tests {
         assert_eq!(store.last(series, 9, true, None), Ok(vec![kline(1_001, 1, false)]));
         let jumped = status(&writer, series);
         assert_eq!((jumped.held, jumped.complete_from, jumped.complete_through), (1, None, None));
-        assert_eq!(store.missing(series, Interval::M1.close_time(1_000), 9), Ok(Some(998..=1_000)));
+        assert_eq!(newest_gap(store, series, Interval::M1.close_time(1_000), 9), Ok(Some(998..=1_000)));
         assert_eq!(store.gaps(series, Millis(0), 9), Ok(vec![]), "no word from the exchange, nothing is due");
     }
 

@@ -188,15 +188,6 @@ impl<'a> Store<'a> {
         ring.read(series, || Ok(ring.gaps(at, i64::from(depth))))
     }
 
-    /// The next ordinals to ask history for: the newest of the [`gaps`](Self::gaps), since new klines matter
-    /// more than old ones. `at` should lie as far behind market time as history takes to become final.
-    ///
-    /// # Errors
-    /// As for [`gaps`](Self::gaps).
-    pub fn missing(&self, series: Series, at: Millis, depth: u32) -> Result<Option<RangeInclusive<i64>>, ReadError> {
-        Ok(self.gaps(series, at, depth)?.pop())
-    }
-
     /// Whether every ordinal of `from..=through` is held closed, confirmed absent or older than the first
     /// kline there ever was.
     ///

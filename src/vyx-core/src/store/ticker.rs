@@ -58,16 +58,8 @@ impl Writer<'_> {
         if load(words).is_some_and(|held| held.event_time > ticker.event_time) {
             return false;
         }
-        let numbers = [
-            ticker.last_price,
-            ticker.open_price,
-            ticker.high_price,
-            ticker.low_price,
-            ticker.volume,
-            ticker.quote_volume,
-        ];
         seqlock::write(&words[0], || {
-            for (word, number) in words[1..].iter().zip(numbers) {
+            for (word, number) in words[1..].iter().zip(ticker.numbers()) {
                 word.store(number.to_bits(), Ordering::Relaxed);
             }
             words[7].store(ticker.event_time.0 as u64, Ordering::Relaxed);

@@ -218,11 +218,6 @@ impl<R: Read> Records<R> {
     pub fn checksum(&self) -> u32 {
         self.checksum
     }
-
-    /// Whether anything follows the records that were read. Only right after [`next`](Self::next) gave none.
-    fn has_rest(&mut self, total: u64) -> bool {
-        self.bytes < total
-    }
 }
 
 /// Counts what is read.
@@ -269,7 +264,6 @@ pub fn scan(from: impl Read, expected: Header, go_on: &mut dyn FnMut() -> bool) 
         }
     }
     let mut extent = extent.ok_or(BadSnapshot::Damaged)?;
-    let total = records.from.bytes;
-    extent.has_rest = records.has_rest(total) || records.bytes > extent.bytes;
+    extent.has_rest = records.from.bytes > extent.bytes;
     Ok(extent)
 }

@@ -74,15 +74,7 @@ impl Record {
             Record::Ticker { symbol, ticker } => {
                 to.push(TICKER);
                 put_name(to, symbol);
-                let numbers = [
-                    ticker.last_price,
-                    ticker.open_price,
-                    ticker.high_price,
-                    ticker.low_price,
-                    ticker.volume,
-                    ticker.quote_volume,
-                ];
-                put_words(to, numbers.map(f64::to_bits).into_iter().chain([ticker.event_time.0 as u64]));
+                put_words(to, ticker.numbers().map(f64::to_bits).into_iter().chain([ticker.event_time.0 as u64]));
             }
             Record::Gap { number, gap } => {
                 to.push(GAP);
