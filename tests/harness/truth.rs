@@ -143,8 +143,9 @@ impl Truth {
             panic!("{symbol} {interval}\n  held  {is:?}\n  truth {should:?}");
         }
         assert_eq!(closed.len(), truth.len(), "{symbol} {interval} from {first}");
-        // A candle may have opened since market time was read, and taken the place of the oldest.
-        let slots = Truth::slots(interval, first, parse(interval).floor(at)) + 1;
+        // Every candle that opened until they were read took the place of the oldest; the newest one may have done so
+        // before its time was told.
+        let slots = Truth::slots(interval, first, parse(interval).floor(market_time(session))) + 1;
         let older = self.last_closed(symbol, interval, 1, first);
         assert!(slots >= depth || older.is_empty(), "{symbol} {interval}: {slots} of {depth} slots are held");
         let all = self.last_closed(symbol, interval, 2, at);
