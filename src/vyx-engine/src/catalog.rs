@@ -3,6 +3,7 @@
 //! One table serves everybody: the compiler registers and checks calls by it, the engine builds states from
 //! it, the list that users see is printed from it.
 
+use crate::eval::bank::Bank;
 use crate::indicators::{averages, bands, crosses, events, momentum, trend, volume, windows};
 use crate::program::{Field, Kind};
 
@@ -30,8 +31,11 @@ pub struct Function {
     pub warm_up: fn(params: &[f64]) -> usize,
     /// One line: formula or meaning, and its source.
     pub doc: &'static str,
-    /// Makes a fresh state. `params` were checked against [`Function::params`].
-    pub open: fn(params: &[f64]) -> Box<dyn Indicator>,
+    /// Its values belong to a day that starts at 00:00 UTC: refused where candles are not shorter than a day, or the
+    /// history does not hold one.
+    pub session: bool,
+    /// Makes states, most simply by [`bank`](crate::eval::bank::bank). `params` were checked against [`Function::params`].
+    pub(crate) open: fn(params: &[f64]) -> Box<dyn Bank>,
 }
 
 /// A series argument.
@@ -105,6 +109,21 @@ pub fn find(name: &str) -> Option<&'static Function> {
 }
 
 impl Function {
+    /// What most functions do not say: a number from no arguments, from the first candle on.
+    pub(crate) const PLAIN: Function = Function {
+        name: "",
+        aliases: &[],
+        inputs: &[],
+        candle: &[],
+        params: &[],
+        outputs: &[],
+        kind: Kind::Number,
+        session: false,
+        warm_up: |_| 0,
+        doc: "",
+        open: |_| unreachable!("each function says how it is opened"),
+    };
+
     /// How it is called, with its defaults, e.g. `bbands(source = close, length = 20, mult = 2)`.
     pub fn signature(&self) -> String {
         let inputs = self.inputs.iter().map(|input| match input.default {

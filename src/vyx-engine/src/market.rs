@@ -69,6 +69,9 @@ impl Candles {
             Field::QuoteVolume => self.quote_volume[index],
             Field::Trades => self.trades[index],
             Field::BuyVolume => self.buy_volume[index],
+            Field::Hl2 => (self.high[index] + self.low[index]) / 2.0,
+            Field::Hlc3 => (self.high[index] + self.low[index] + self.close[index]) / 3.0,
+            Field::Ohlc4 => (self.open[index] + self.high[index] + self.low[index] + self.close[index]) / 4.0,
             Field::Time => open_time() as f64,
             Field::Hour => (open_time().div_euclid(Millis::HOUR.0)).rem_euclid(24) as f64,
             // 1970-01-01 was a Thursday, the fifth day of a week that begins with Sunday as the first.

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 /// The version of this format and of what its nodes mean. A stored program of another version is compiled
 /// again from its script. Stored with every signal as its `engine`.
-pub const FORMAT: u16 = 1;
+pub const FORMAT: u16 = 2;
 
 /// Most nodes in a program.
 pub const MAX_NODES: usize = 256;
@@ -95,6 +95,12 @@ pub enum Field {
     Trades,
     /// Base volume bought by takers.
     BuyVolume,
+    /// (high + low) / 2.
+    Hl2,
+    /// (high + low + close) / 3.
+    Hlc3,
+    /// (open + high + low + close) / 4.
+    Ohlc4,
     /// Open time in milliseconds since 1970, UTC.
     Time,
     /// Hour of the open time, 0 to 23, UTC.

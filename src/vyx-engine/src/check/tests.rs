@@ -129,7 +129,7 @@ fn clocks_and_fields_are_what_they_say() {
 
 #[test]
 fn a_program_of_another_version_says_so_even_if_nothing_else_can_be_read() {
-    assert_eq!(Checked::decode(br#"{"format": 2, "whatever": []}"#), Err(ProgramError::Format(2)));
+    assert_eq!(Checked::decode(br#"{"format": 3, "whatever": []}"#), Err(ProgramError::Format(3)));
     let much = vec![b' '; MAX_PROGRAM_BYTES + 1];
     assert_eq!(Checked::decode(&much), Err(ProgramError::TooLarge));
 }

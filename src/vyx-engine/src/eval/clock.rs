@@ -1,5 +1,6 @@
 //! The runs of one clock: for each slot the states and newest values of its nodes, and how they are brought forward.
 
+use super::bank::Over;
 use super::exec::{self, Lane, Lanes};
 use super::plan::{ClockPlan, Id, Step};
 use super::state::States;
@@ -291,6 +292,10 @@ impl Lanes for Past<'_> {
 
     fn fresh(&self) -> impl Iterator<Item = Lane> {
         (0..self.length).map(|lane| Lane { lane, slot: self.slot, age: lane })
+    }
+
+    fn over(&self) -> Over<'_> {
+        Over::Candles { slot: self.slot, length: self.length }
     }
 
     fn field(&self, field: Field, lane: usize) -> f64 {

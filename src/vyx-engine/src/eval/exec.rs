@@ -1,11 +1,12 @@
 //! One kernel for both directions. The lanes of a column are either consecutive candles of one symbol, which pass
 //! through a single state (history), or one new candle of many symbols, each with a state of its own (live).
 
+use super::bank::Over;
 use super::kernel;
 use super::plan::{ClockPlan, Id, Step};
 use super::state::States;
 use super::value::truth;
-use crate::catalog::{MAX_INPUTS, MAX_OUTPUTS};
+use crate::catalog::MAX_INPUTS;
 use crate::program::Field;
 use vyx_core::Millis;
 
@@ -26,6 +27,8 @@ pub(super) trait Lanes {
     fn width(&self) -> usize;
     /// The lanes with a new candle, in order of time.
     fn fresh(&self) -> impl Iterator<Item = Lane>;
+    /// The same for functions, which only go forward.
+    fn over(&self) -> Over<'_>;
     fn field(&self, field: Field, lane: usize) -> f64;
     /// The newest value of another clock's node for this lane's candle.
     fn aligned(&self, clock: u16, node: Id, lane: usize) -> f64;
@@ -71,15 +74,9 @@ pub(super) fn run(plan: &ClockPlan, scope: &[Id], columns: &mut [Vec<f64>], stat
                 let inputs = &plan.calls[call as usize].inputs;
                 let outputs = plan.functions[call as usize].outputs.len();
                 let warm_up = plan.warm_ups[call as usize];
-                for Lane { lane, slot, .. } in lanes.fresh() {
-                    let mut taken = [0.0; MAX_INPUTS];
-                    let taken = &mut taken[..inputs.len()];
-                    taken.iter_mut().zip(inputs).for_each(|(value, input)| *value = before[*input as usize][lane]);
-                    let mut given = [0.0; MAX_OUTPUTS];
-                    let given = &mut given[..outputs];
-                    states.cell(call, slot).step(warm_up, taken, given);
-                    given.iter().zip(here.iter_mut()).for_each(|(value, column)| column[lane] = *value);
-                }
+                let mut columns: [&[f64]; MAX_INPUTS] = [&[]; MAX_INPUTS];
+                columns.iter_mut().zip(inputs).for_each(|(column, input)| *column = &before[*input as usize]);
+                states.bank(call).step(warm_up, lanes.over(), &columns[..inputs.len()], &mut here[..outputs]);
             }
             // Written together with the first output.
             Step::Call(..) => {}

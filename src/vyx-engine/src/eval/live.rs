@@ -1,5 +1,6 @@
 //! One new candle of many symbols.
 
+use super::bank::Over;
 use super::clock::Clock;
 use super::exec::{Lane, Lanes};
 use super::plan::{ClockPlan, Id};
@@ -15,7 +16,8 @@ pub(super) fn slot_of(plan: &ClockPlan, slot: usize) -> usize {
 /// The lane of a symbol is its slot.
 pub(super) struct Live<'a> {
     pub interval: Interval,
-    pub slots: &'a [usize],
+    /// Lane and slot of the symbols that have a new candle.
+    pub fresh: &'a [(usize, usize)],
     pub width: usize,
     /// By slot.
     pub stage: &'a Candles,
@@ -30,7 +32,11 @@ impl Lanes for Live<'_> {
     }
 
     fn fresh(&self) -> impl Iterator<Item = Lane> {
-        self.slots.iter().map(|slot| Lane { lane: *slot, slot: *slot, age: 0 })
+        self.fresh.iter().map(|&(lane, slot)| Lane { lane, slot, age: 0 })
+    }
+
+    fn over(&self) -> Over<'_> {
+        Over::Symbols(self.fresh)
     }
 
     fn field(&self, field: Field, lane: usize) -> f64 {

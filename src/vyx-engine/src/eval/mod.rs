@@ -22,6 +22,7 @@
 //! **Cost.** Equal nodes of all programs exist once. A symbol whose next candle continues its history takes one step;
 //! all such symbols step together, as columns. Only a new anchor, a correction or a new node runs history again.
 
+pub(crate) mod bank;
 mod change;
 mod clock;
 mod exec;

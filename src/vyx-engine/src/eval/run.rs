@@ -312,8 +312,10 @@ impl Engine {
         let (own, others) = self.clocks.split_at_mut(1);
         let own = &mut own[0];
         let plans = &self.plan.clocks;
+        let fresh: Vec<_> = slots.iter().map(|slot| (*slot, *slot)).collect();
+        let fresh = &fresh;
         let lanes =
-            Live { interval: self.interval, slots, width: self.lanes.len(), stage, others, plans: &plans[1..], close };
+            Live { interval: self.interval, fresh, width: self.lanes.len(), stage, others, plans: &plans[1..], close };
         exec::run(&plans[0], &plans[0].all, &mut own.columns, &mut own.states, &lanes);
     }
 

@@ -1,15 +1,15 @@
 //! What nodes remember from candle to candle, for each slot (a symbol): the states of functions and the values that
 //! lags look back to.
 
+use super::bank::Bank;
 use super::plan::{ClockPlan, Id, Step};
-use super::value::{UNDEFINED, WARMING, is_warming};
-use crate::catalog::Indicator;
+use super::value::WARMING;
 
 /// The states of all nodes of one clock.
 #[derive(Default)]
 pub(super) struct States {
-    /// By call, then slot.
-    cells: Vec<Vec<Option<Cell>>>,
+    /// By call.
+    banks: Vec<Box<dyn Bank>>,
     /// By node; for those that a lag looks back to.
     rings: Vec<Option<Ring>>,
 }
@@ -18,15 +18,15 @@ impl States {
     /// Fresh states for `slots` slots.
     pub fn new(plan: &ClockPlan, slots: usize) -> States {
         let rings = plan.depth.iter().map(|depth| (*depth > 0).then(|| Ring::new(usize::from(*depth), slots)));
-        States {
-            cells: plan.calls.iter().map(|_| (0..slots).map(|_| None).collect()).collect(),
-            rings: rings.collect(),
-        }
+        let banks = plan.functions.iter().zip(&plan.calls).map(|(function, call)| (function.open)(&call.params()));
+        let mut states = States { banks: banks.collect(), rings: rings.collect() };
+        states.banks.iter_mut().for_each(|bank| bank.grow(slots));
+        states
     }
 
     /// Room for as many slots.
     pub fn grow(&mut self, slots: usize) {
-        self.cells.iter_mut().for_each(|cells| cells.resize_with(slots, || None));
+        self.banks.iter_mut().for_each(|bank| bank.grow(slots));
         self.rings.iter_mut().flatten().for_each(|ring| ring.grow(slots));
     }
 
@@ -34,9 +34,7 @@ impl States {
     pub fn reset(&mut self, plan: &ClockPlan, scope: &[Id], slot: usize) {
         for &id in scope {
             if let Step::Call(call, 0) = plan.steps[id as usize] {
-                let open = plan.functions[call as usize].open;
-                let indicator = open(&plan.calls[call as usize].params());
-                self.cells[call as usize][slot] = Some(Cell { indicator, shown: 0 });
+                self.banks[call as usize].reset(slot);
             }
             if let Some(ring) = &mut self.rings[id as usize] {
                 ring.reset(slot);
@@ -46,7 +44,7 @@ impl States {
 
     /// Takes over what another plan's call remembers.
     pub fn adopt_call(&mut self, call: u32, other: &mut States, theirs: u32) {
-        self.cells[call as usize] = std::mem::take(&mut other.cells[theirs as usize]);
+        std::mem::swap(&mut self.banks[call as usize], &mut other.banks[theirs as usize]);
     }
 
     /// Takes over what is remembered of another plan's node, if it is enough.
@@ -58,8 +56,8 @@ impl States {
         }
     }
 
-    pub fn cell(&mut self, call: u32, slot: usize) -> &mut Cell {
-        self.cells[call as usize][slot].as_mut().expect("a slot's history is run before its first step")
+    pub fn bank(&mut self, call: u32) -> &mut dyn Bank {
+        &mut *self.banks[call as usize]
     }
 
     pub fn ring(&self, id: Id) -> &Ring {
@@ -68,28 +66,6 @@ impl States {
 
     pub fn ring_mut(&mut self, id: Id) -> &mut Ring {
         self.rings[id as usize].as_mut().expect("made for every node that a lag looks back to")
-    }
-}
-
-/// The state of one function for one slot.
-pub(super) struct Cell {
-    indicator: Box<dyn Indicator>,
-    /// Candles that it was shown.
-    shown: usize,
-}
-
-impl Cell {
-    /// Shows one candle. An undecided or infinite input is not shown, and undecided is what comes out, for the input's
-    /// reason. What has no value is warming until `warm_up` candles were shown, and undefined after that.
-    pub fn step(&mut self, warm_up: usize, inputs: &[f64], outputs: &mut [f64]) {
-        if inputs.iter().any(|v| !v.is_finite()) {
-            outputs.fill(if inputs.iter().any(|v| is_warming(*v)) { WARMING } else { UNDEFINED });
-            return;
-        }
-        self.indicator.update(inputs, outputs);
-        let reason = if self.shown < warm_up { WARMING } else { UNDEFINED };
-        outputs.iter_mut().filter(|v| v.is_nan()).for_each(|v| *v = reason);
-        self.shown += 1;
     }
 }
 

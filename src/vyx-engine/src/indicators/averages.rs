@@ -1,58 +1,50 @@
 //! Moving averages, all TA-Lib's.
 
-use super::talib::{CORE, lookback, of_one_period, stream};
+use super::talib::{CORE, lookback, of_one_period, streams};
 use super::{SOURCE, candles, period};
 use crate::catalog::Function;
-use crate::program::Kind;
 
 pub(crate) const SMA: Function = Function {
     name: "sma",
-    aliases: &[],
     inputs: &[SOURCE],
-    candle: &[],
     params: &[candles("length", 1.0, None)],
     outputs: &["sma"],
-    kind: Kind::Number,
     warm_up: |p| lookback(CORE.sma_lookback(period(p, 0))),
     doc: "Simple moving average of the last `length` candles (TA-Lib SMA).",
     open: of_one_period!(sma_lookback, sma_open),
+    ..Function::PLAIN
 };
 
 pub(crate) const EMA: Function = Function {
     name: "ema",
-    aliases: &[],
     inputs: &[SOURCE],
-    candle: &[],
     params: &[candles("length", 1.0, None)],
     outputs: &["ema"],
-    kind: Kind::Number,
     warm_up: |p| lookback(CORE.ema_lookback(period(p, 0))),
     doc: "Exponential moving average, weight 2/(length + 1), seeded with the simple average (TA-Lib EMA).",
     open: of_one_period!(ema_lookback, ema_open),
+    ..Function::PLAIN
 };
 
 pub(crate) const WMA: Function = Function {
     name: "wma",
-    aliases: &[],
     inputs: &[SOURCE],
-    candle: &[],
     params: &[candles("length", 1.0, None)],
     outputs: &["wma"],
-    kind: Kind::Number,
     warm_up: |p| lookback(CORE.wma_lookback(period(p, 0))),
     doc: "Weighted moving average, weights 1 to length, the newest candle heaviest (TA-Lib WMA).",
     open: of_one_period!(wma_lookback, wma_open),
+    ..Function::PLAIN
 };
 
 pub(crate) const RMA: Function = Function {
     name: "rma",
     aliases: &["smma"],
     inputs: &[SOURCE],
-    candle: &[],
     params: &[candles("length", 1.0, None)],
     outputs: &["rma"],
-    kind: Kind::Number,
     warm_up: |p| lookback(CORE.rma_lookback(period(p, 0))),
     doc: "Wilder's moving average, weight 1/length, seeded with the simple average (TA-Lib RMA).",
     open: of_one_period!(rma_lookback, rma_open),
+    ..Function::PLAIN
 };

@@ -1,6 +1,7 @@
 //! Two series that cross. "Before" is the candle before on which both were defined.
 
 use crate::catalog::{Function, Indicator, Input};
+use crate::eval::bank::bank;
 use crate::program::Kind;
 
 const BOTH: &[Input] =
@@ -10,39 +11,38 @@ pub(crate) const CROSSOVER: Function = Function {
     name: "crossover",
     aliases: &["cross_above", "crosses_above"],
     inputs: BOTH,
-    candle: &[],
-    params: &[],
     outputs: &["crossover"],
     kind: Kind::Bool,
     warm_up: |_| 1,
     doc: "a > b now and a <= b on the candle before.",
-    open: |_| Box::new(Cross { before: None, crossed: |(a0, b0), (a, b)| a > b && a0 <= b0 }),
+    open: |_| bank(move || Cross { before: None, crossed: |(a0, b0), (a, b)| a > b && a0 <= b0 }),
+    ..Function::PLAIN
 };
 
 pub(crate) const CROSSUNDER: Function = Function {
     name: "crossunder",
     aliases: &["cross_below", "crosses_below"],
     inputs: BOTH,
-    candle: &[],
-    params: &[],
     outputs: &["crossunder"],
     kind: Kind::Bool,
     warm_up: |_| 1,
     doc: "a < b now and a >= b on the candle before.",
-    open: |_| Box::new(Cross { before: None, crossed: |(a0, b0), (a, b)| a < b && a0 >= b0 }),
+    open: |_| bank(move || Cross { before: None, crossed: |(a0, b0), (a, b)| a < b && a0 >= b0 }),
+    ..Function::PLAIN
 };
 
 pub(crate) const CROSS: Function = Function {
     name: "cross",
     aliases: &["crosses"],
     inputs: BOTH,
-    candle: &[],
-    params: &[],
     outputs: &["cross"],
     kind: Kind::Bool,
     warm_up: |_| 1,
     doc: "crossover(a, b) or crossunder(a, b).",
-    open: |_| Box::new(Cross { before: None, crossed: |(a0, b0), (a, b)| (a > b && a0 <= b0) || (a < b && a0 >= b0) }),
+    open: |_| {
+        bank(move || Cross { before: None, crossed: |(a0, b0), (a, b)| (a > b && a0 <= b0) || (a < b && a0 >= b0) })
+    },
+    ..Function::PLAIN
 };
 
 struct Cross {

@@ -2,6 +2,7 @@
 
 use super::{LONGEST, whole};
 use crate::catalog::{Function, Indicator, Input, Param};
+use crate::eval::bank::bank;
 use crate::program::Kind;
 use std::collections::VecDeque;
 
@@ -9,15 +10,11 @@ const CONDITION: Input = Input { name: "condition", kind: Kind::Bool, default: N
 
 pub(crate) const BARSSINCE: Function = Function {
     name: "barssince",
-    aliases: &[],
     inputs: &[CONDITION],
-    candle: &[],
-    params: &[],
     outputs: &["barssince"],
-    kind: Kind::Number,
-    warm_up: |_| 0,
     doc: "Candles since the condition was last true, 0 on that candle; undefined if it never was.",
-    open: |_| Box::new(BarsSince { since: None }),
+    open: |_| bank(move || BarsSince { since: None }),
+    ..Function::PLAIN
 };
 
 struct BarsSince {
@@ -33,15 +30,15 @@ impl Indicator for BarsSince {
 
 pub(crate) const VALUEWHEN: Function = Function {
     name: "valuewhen",
-    aliases: &[],
     inputs: &[CONDITION, Input { name: "source", kind: Kind::Number, default: None }],
-    candle: &[],
     params: &[Param { name: "occurrence", whole: true, min: 0.0, max: LONGEST, default: Some(0.0) }],
     outputs: &["valuewhen"],
-    kind: Kind::Number,
-    warm_up: |_| 0,
     doc: "The source on the candle on which the condition was last true, or `occurrence` times before that; undefined if it was not true so often.",
-    open: |p| Box::new(ValueWhen { occurrence: whole(p, 0), values: VecDeque::new() }),
+    open: |p| {
+        let occurrence = whole(p, 0);
+        bank(move || ValueWhen { occurrence, values: VecDeque::new() })
+    },
+    ..Function::PLAIN
 };
 
 struct ValueWhen {

@@ -1,62 +1,71 @@
 //! Oscillators.
 
-use super::talib::{CORE, lookback, of_one_period, stream};
+use super::talib::{CORE, lookback, stream, streams};
 use super::{SOURCE, candles, period};
 use crate::catalog::{Function, Indicator};
-use crate::program::{Field, Kind};
+use crate::eval::bank::bank;
+use crate::program::Field;
 use ta_lib::MAType::SMA;
 
 pub(crate) const RSI: Function = Function {
     name: "rsi",
-    aliases: &[],
     inputs: &[SOURCE],
-    candle: &[],
     params: &[candles("length", 2.0, Some(14.0))],
     outputs: &["rsi"],
-    kind: Kind::Number,
     warm_up: |p| lookback(CORE.rsi_lookback(period(p, 0))),
     doc: "Relative strength index, 0 to 100, Wilder's smoothing; 50 on a flat series (TA-Lib RSI).",
-    open: of_one_period!(rsi_lookback, rsi_open),
+    open: |p| {
+        let length = period(p, 0);
+        bank(move || rsi(length))
+    },
+    ..Function::PLAIN
 };
+
+fn rsi(length: i32) -> impl Indicator {
+    stream(
+        lookback(CORE.rsi_lookback(length)),
+        move |c, [x]| c.rsi_open(x, length).map(|(h, v)| (h, [v])),
+        |h, [x]| h.update(x).map(|v| [v]),
+    )
+}
 
 pub(crate) const MACD: Function = Function {
     name: "macd",
-    aliases: &[],
     inputs: &[SOURCE],
-    candle: &[],
     params: &[candles("fast", 2.0, Some(12.0)), candles("slow", 2.0, Some(26.0)), candles("signal", 1.0, Some(9.0))],
     outputs: &["macd", "signal", "hist"],
-    kind: Kind::Number,
     warm_up: |p| lookback(CORE.macd_lookback(period(p, 0), period(p, 1), period(p, 2))),
     doc: "Fast minus slow exponential average, its exponential average, and their difference (TA-Lib MACD).",
     open: |p| {
         let (fast, slow, signal) = (period(p, 0), period(p, 1), period(p, 2));
-        stream(
+        streams(
             lookback(CORE.macd_lookback(fast, slow, signal)),
             move |c, [x]| c.macd_open(x, fast, slow, signal).map(|(h, (m, s, d))| (h, [m, s, d])),
             |h, [x]| h.update(x).map(|(m, s, d)| [m, s, d]),
         )
     },
+    ..Function::PLAIN
 };
 
 pub(crate) const STOCH: Function = Function {
     name: "stoch",
-    aliases: &[],
-    inputs: &[],
     candle: &[Field::High, Field::Low, Field::Close],
     params: &[candles("length", 1.0, Some(14.0)), candles("smooth", 1.0, Some(3.0)), candles("d", 1.0, Some(3.0))],
     outputs: &["k", "d"],
-    kind: Kind::Number,
     warm_up: |p| stoch_lookback(period(p, 0), period(p, 1), period(p, 2)),
     doc: "Where the close stands in the range of `length` candles, 0 to 100: k smoothed by a simple average, d the simple average of k; 0 where the range is nil (TA-Lib STOCH).",
-    open: |p| stoch(period(p, 0), period(p, 1), period(p, 2)),
+    open: |p| {
+        let (length, k, d) = (period(p, 0), period(p, 1), period(p, 2));
+        bank(move || stoch(length, k, d))
+    },
+    ..Function::PLAIN
 };
 
 fn stoch_lookback(length: i32, k: i32, d: i32) -> usize {
     lookback(CORE.stoch_lookback(length, k, SMA, d, SMA))
 }
 
-fn stoch(length: i32, k: i32, d: i32) -> Box<dyn Indicator> {
+fn stoch(length: i32, k: i32, d: i32) -> impl Indicator {
     stream(
         stoch_lookback(length, k, d),
         move |c, [high, low, close]| {
@@ -70,7 +79,6 @@ pub(crate) const STOCHRSI: Function = Function {
     name: "stochrsi",
     aliases: &["stoch_rsi"],
     inputs: &[SOURCE],
-    candle: &[],
     params: &[
         candles("rsi_length", 2.0, Some(14.0)),
         candles("stoch_length", 1.0, Some(14.0)),
@@ -78,19 +86,22 @@ pub(crate) const STOCHRSI: Function = Function {
         candles("d", 1.0, Some(3.0)),
     ],
     outputs: &["k", "d"],
-    kind: Kind::Number,
     warm_up: |p| lookback(CORE.rsi_lookback(period(p, 0))) + stoch_lookback(period(p, 1), period(p, 2), period(p, 3)),
     doc: "The stochastic of the RSI as TradingView plots it: k smoothed by a simple average, d the simple average of k; 0 where the RSI did not move.",
-    open: |p| Box::new(StochRsi { rsi: (RSI.open)(p), stoch: stoch(period(p, 1), period(p, 2), period(p, 3)) }),
+    open: |p| {
+        let (length, [stoch_length, k, d]) = (period(p, 0), [1, 2, 3].map(|index| period(p, index)));
+        bank(move || StochRsi { rsi: rsi(length), stoch: stoch(stoch_length, k, d) })
+    },
+    ..Function::PLAIN
 };
 
 /// An RSI whose values, from the first on, are the high, low and close of a stochastic.
-struct StochRsi {
-    rsi: Box<dyn Indicator>,
-    stoch: Box<dyn Indicator>,
+struct StochRsi<Rsi, Stoch> {
+    rsi: Rsi,
+    stoch: Stoch,
 }
 
-impl Indicator for StochRsi {
+impl<Rsi: Indicator, Stoch: Indicator> Indicator for StochRsi<Rsi, Stoch> {
     fn update(&mut self, inputs: &[f64], outputs: &mut [f64]) {
         let mut rsi = [f64::NAN];
         self.rsi.update(inputs, &mut rsi);

@@ -4,6 +4,7 @@
 //! the batch call over the same candles. So the wrapper gathers candles until it can open, and updates from then on.
 
 use crate::catalog::Indicator;
+use crate::eval::bank::{Bank, bank};
 use std::sync::LazyLock;
 use ta_lib::{Core, RetCode};
 
@@ -15,17 +16,29 @@ pub(super) fn lookback(answer: Result<usize, RetCode>) -> usize {
     answer.expect("the catalog's bounds lie within TA-Lib's")
 }
 
-/// Makes a state from the two halves of a TA-Lib stream with `I` inputs and `O` outputs.
+/// The state that the two halves of a TA-Lib stream make, with `I` inputs and `O` outputs.
 pub(super) fn stream<H, const I: usize, const O: usize>(
     lookback: usize,
-    open: impl Fn(&Core, [&[f64]; I]) -> Result<(H, [f64; O]), RetCode> + Send + 'static,
-    update: impl Fn(&mut H, [f64; I]) -> Result<[f64; O], RetCode> + Send + 'static,
-) -> Box<dyn Indicator>
+    open: impl Fn(&Core, [&[f64]; I]) -> Result<(H, [f64; O]), RetCode> + Send,
+    update: impl Fn(&mut H, [f64; I]) -> Result<[f64; O], RetCode> + Send,
+) -> impl Indicator
+where
+    H: Send,
+{
+    let gathered = std::array::from_fn(|_| Vec::with_capacity(lookback + 1));
+    Stream { open, update, need: lookback + 1, phase: Phase::Gathering(gathered) }
+}
+
+/// The same for all symbols.
+pub(super) fn streams<H, const I: usize, const O: usize>(
+    lookback: usize,
+    open: impl Fn(&Core, [&[f64]; I]) -> Result<(H, [f64; O]), RetCode> + Send + Copy + 'static,
+    update: impl Fn(&mut H, [f64; I]) -> Result<[f64; O], RetCode> + Send + Copy + 'static,
+) -> Box<dyn Bank>
 where
     H: Send + 'static,
 {
-    let gathered = std::array::from_fn(|_| Vec::with_capacity(lookback + 1));
-    Box::new(Stream { open, update, need: lookback + 1, phase: Phase::Gathering(gathered) })
+    bank(move || stream(lookback, open, update))
 }
 
 /// Opens the state of a TA-Lib function of one series and one period, by the names of its lookback and its stream.
@@ -34,7 +47,7 @@ macro_rules! of_one_period {
         |p: &[f64]| {
             let n = period(p, 0);
             let lookback = lookback(CORE.$lookback(n));
-            stream(lookback, move |c, [x]| c.$open(x, n).map(|(h, v)| (h, [v])), |h, [x]| h.update(x).map(|v| [v]))
+            streams(lookback, move |c, [x]| c.$open(x, n).map(|(h, v)| (h, [v])), |h, [x]| h.update(x).map(|v| [v]))
         }
     };
 }

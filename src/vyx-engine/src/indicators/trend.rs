@@ -1,46 +1,46 @@
 //! Range and direction of the candles.
 
-use super::talib::{CORE, lookback, stream};
+use super::talib::{CORE, lookback, stream, streams};
 use super::{candles, period};
 use crate::catalog::{Function, Indicator};
-use crate::program::{Field, Kind};
+use crate::eval::bank::bank;
+use crate::program::Field;
 
 const HIGH_LOW_CLOSE: &[Field] = &[Field::High, Field::Low, Field::Close];
 
 pub(crate) const ATR: Function = Function {
     name: "atr",
-    aliases: &[],
-    inputs: &[],
     candle: HIGH_LOW_CLOSE,
     params: &[candles("length", 1.0, Some(14.0))],
     outputs: &["atr"],
-    kind: Kind::Number,
     warm_up: |p| lookback(CORE.atr_lookback(period(p, 0))),
     doc: "Average true range, Wilder's smoothing, in units of the price (TA-Lib ATR).",
     open: |p| {
         let n = period(p, 0);
-        stream(
+        streams(
             lookback(CORE.atr_lookback(n)),
             move |c, [high, low, close]| c.atr_open(high, low, close, n).map(|(h, v)| (h, [v])),
             |h, [high, low, close]| h.update(high, low, close).map(|v| [v]),
         )
     },
+    ..Function::PLAIN
 };
 
 pub(crate) const ADX: Function = Function {
     name: "adx",
-    aliases: &[],
-    inputs: &[],
     candle: HIGH_LOW_CLOSE,
     params: &[candles("length", 2.0, Some(14.0))],
     outputs: &["adx"],
-    kind: Kind::Number,
     warm_up: |p| lookback(CORE.adx_lookback(period(p, 0))),
     doc: "Average directional index, 0 to 100: how directed the market is, whichever way (TA-Lib ADX).",
-    open: |p| adx(period(p, 0)),
+    open: |p| {
+        let n = period(p, 0);
+        bank(move || adx(n))
+    },
+    ..Function::PLAIN
 };
 
-fn adx(n: i32) -> Box<dyn Indicator> {
+fn adx(n: i32) -> impl Indicator {
     stream(
         lookback(CORE.adx_lookback(n)),
         move |c, [high, low, close]| c.adx_open(high, low, close, n).map(|(h, v)| (h, [v])),
@@ -50,17 +50,14 @@ fn adx(n: i32) -> Box<dyn Indicator> {
 
 pub(crate) const DMI: Function = Function {
     name: "dmi",
-    aliases: &[],
-    inputs: &[],
     candle: HIGH_LOW_CLOSE,
     params: &[candles("length", 2.0, Some(14.0))],
     outputs: &["plus", "minus", "adx"],
-    kind: Kind::Number,
     warm_up: |p| lookback(CORE.adx_lookback(period(p, 0))),
     doc: "Directional movement: +DI, −DI and ADX, all from the first candle that has an ADX (TA-Lib PLUS_DI, MINUS_DI, ADX).",
     open: |p| {
         let n = period(p, 0);
-        Box::new(Dmi {
+        bank(move || Dmi {
             plus: stream(
                 lookback(CORE.plus_di_lookback(n)),
                 move |c, [high, low, close]| c.plus_di_open(high, low, close, n).map(|(h, v)| (h, [v])),
@@ -74,15 +71,16 @@ pub(crate) const DMI: Function = Function {
             adx: adx(n),
         })
     },
+    ..Function::PLAIN
 };
 
-struct Dmi {
-    plus: Box<dyn Indicator>,
-    minus: Box<dyn Indicator>,
-    adx: Box<dyn Indicator>,
+struct Dmi<Plus, Minus, Adx> {
+    plus: Plus,
+    minus: Minus,
+    adx: Adx,
 }
 
-impl Indicator for Dmi {
+impl<Plus: Indicator, Minus: Indicator, Adx: Indicator> Indicator for Dmi<Plus, Minus, Adx> {
     fn update(&mut self, inputs: &[f64], outputs: &mut [f64]) {
         let [plus, minus, adx] = outputs else { unreachable!("dmi declares three outputs") };
         self.plus.update(inputs, std::slice::from_mut(plus));
@@ -96,15 +94,11 @@ impl Indicator for Dmi {
 
 pub(crate) const HEIKIN_ASHI: Function = Function {
     name: "heikin_ashi",
-    aliases: &[],
-    inputs: &[],
     candle: &[Field::Open, Field::High, Field::Low, Field::Close],
-    params: &[],
     outputs: &["open", "high", "low", "close"],
-    kind: Kind::Number,
-    warm_up: |_| 0,
     doc: "Heikin-Ashi candles: close the mean of the four prices, open the middle of the candle before (at first of its own open and close), high and low stretched over both.",
-    open: |_| Box::new(HeikinAshi { previous: None }),
+    open: |_| bank(move || HeikinAshi { previous: None }),
+    ..Function::PLAIN
 };
 
 struct HeikinAshi {

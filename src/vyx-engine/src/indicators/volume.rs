@@ -1,40 +1,35 @@
 //! Price and volume together.
 
-use super::talib::{CORE, lookback, stream};
+use super::talib::{CORE, lookback, streams};
 use crate::catalog::{Function, Indicator};
-use crate::program::{Field, Kind};
+use crate::eval::bank::bank;
+use crate::program::Field;
 use vyx_core::Millis;
 
 pub(crate) const OBV: Function = Function {
     name: "obv",
-    aliases: &[],
-    inputs: &[],
     candle: &[Field::Close, Field::Volume],
-    params: &[],
     outputs: &["obv"],
-    kind: Kind::Number,
     warm_up: |_| lookback(CORE.obv_lookback()),
     doc: "On-balance volume: the volume added on a rise of the close, taken off on a fall. It starts with the volume of the history's first candle, and the history's start moves on, so only differences mean something (TA-Lib OBV).",
     open: |_| {
-        stream(
+        streams(
             lookback(CORE.obv_lookback()),
             |c, [close, volume]| c.obv_open(close, volume).map(|(h, v)| (h, [v])),
             |h, [close, volume]| h.update(close, volume).map(|v| [v]),
         )
     },
+    ..Function::PLAIN
 };
 
 pub(crate) const VWAP: Function = Function {
     name: "vwap",
-    aliases: &[],
-    inputs: &[],
     candle: &[Field::Time, Field::High, Field::Low, Field::Close, Field::Volume],
-    params: &[],
     outputs: &["vwap"],
-    kind: Kind::Number,
-    warm_up: |_| 0,
+    session: true,
     doc: "Volume-weighted average of (high + low + close) / 3 since 00:00 UTC; undefined until the day has volume. For 1m to 12h: of 1s the history is shorter than a day, and a candle of 1d is its own average.",
-    open: |_| Box::new(Vwap { day: None, traded: 0.0, volume: 0.0 }),
+    open: |_| bank(move || Vwap { day: None, traded: 0.0, volume: 0.0 }),
+    ..Function::PLAIN
 };
 
 struct Vwap {

@@ -1,35 +1,38 @@
 //! The last `length` candles: extremes, sums, counts.
 
-use super::talib::{CORE, lookback, of_one_period, stream};
+use super::talib::{CORE, lookback, of_one_period, streams};
 use super::{SOURCE, candles, period, whole};
 use crate::catalog::{Function, Indicator, Input};
+use crate::eval::bank::bank;
 use crate::program::{Field, Kind};
 use std::collections::VecDeque;
 
 pub(crate) const HIGHEST: Function = Function {
     name: "highest",
-    aliases: &[],
     inputs: &[Input { name: "source", kind: Kind::Number, default: Some(Field::High) }],
-    candle: &[],
     params: &[candles("length", 1.0, None)],
     outputs: &["highest"],
-    kind: Kind::Number,
     warm_up: |p| whole(p, 0) - 1,
     doc: "The largest value of the last `length` candles, this one included.",
-    open: |p| Box::new(Highest { window: Window::new(whole(p, 0)), sign: 1.0 }),
+    open: |p| {
+        let length = whole(p, 0);
+        bank(move || Highest { window: Window::new(length), sign: 1.0 })
+    },
+    ..Function::PLAIN
 };
 
 pub(crate) const LOWEST: Function = Function {
     name: "lowest",
-    aliases: &[],
     inputs: &[Input { name: "source", kind: Kind::Number, default: Some(Field::Low) }],
-    candle: &[],
     params: &[candles("length", 1.0, None)],
     outputs: &["lowest"],
-    kind: Kind::Number,
     warm_up: |p| whole(p, 0) - 1,
     doc: "The smallest value of the last `length` candles, this one included.",
-    open: |p| Box::new(Highest { window: Window::new(whole(p, 0)), sign: -1.0 }),
+    open: |p| {
+        let length = whole(p, 0);
+        bank(move || Highest { window: Window::new(length), sign: -1.0 })
+    },
+    ..Function::PLAIN
 };
 
 /// The largest value of a sliding window, amortised constant time: the candidates that no later value has reached,
@@ -80,28 +83,27 @@ impl Indicator for Highest {
 
 pub(crate) const SUM: Function = Function {
     name: "sum",
-    aliases: &[],
     inputs: &[SOURCE],
-    candle: &[],
     params: &[candles("length", 2.0, None)],
     outputs: &["sum"],
-    kind: Kind::Number,
     warm_up: |p| lookback(CORE.sum_lookback(period(p, 0))),
     doc: "The sum of the last `length` candles (TA-Lib SUM).",
     open: of_one_period!(sum_lookback, sum_open),
+    ..Function::PLAIN
 };
 
 pub(crate) const COUNT: Function = Function {
     name: "count",
-    aliases: &[],
     inputs: &[Input { name: "condition", kind: Kind::Bool, default: None }],
-    candle: &[],
     params: &[candles("length", 1.0, None)],
     outputs: &["count"],
-    kind: Kind::Number,
     warm_up: |p| whole(p, 0) - 1,
     doc: "On how many of the last `length` candles the condition was true.",
-    open: |p| Box::new(Count { length: whole(p, 0), window: VecDeque::new(), trues: 0 }),
+    open: |p| {
+        let length = whole(p, 0);
+        bank(move || Count { length, window: VecDeque::new(), trues: 0 })
+    },
+    ..Function::PLAIN
 };
 
 struct Count {
@@ -124,28 +126,32 @@ impl Indicator for Count {
 
 pub(crate) const RISING: Function = Function {
     name: "rising",
-    aliases: &[],
     inputs: &[SOURCE],
-    candle: &[],
     params: &[candles("length", 1.0, None)],
     outputs: &["rising"],
     kind: Kind::Bool,
     warm_up: |p| whole(p, 0),
     doc: "Whether the value is greater than each of the `length` values before it (Pine's ta.rising).",
-    open: |p| Box::new(Rising { before: Window::new(whole(p, 0)), sign: 1.0 }),
+    open: |p| {
+        let length = whole(p, 0);
+        bank(move || Rising { before: Window::new(length), sign: 1.0 })
+    },
+    ..Function::PLAIN
 };
 
 pub(crate) const FALLING: Function = Function {
     name: "falling",
-    aliases: &[],
     inputs: &[SOURCE],
-    candle: &[],
     params: &[candles("length", 1.0, None)],
     outputs: &["falling"],
     kind: Kind::Bool,
     warm_up: |p| whole(p, 0),
     doc: "Whether the value is less than each of the `length` values before it (Pine's ta.falling).",
-    open: |p| Box::new(Rising { before: Window::new(whole(p, 0)), sign: -1.0 }),
+    open: |p| {
+        let length = whole(p, 0);
+        bank(move || Rising { before: Window::new(length), sign: -1.0 })
+    },
+    ..Function::PLAIN
 };
 
 struct Rising {

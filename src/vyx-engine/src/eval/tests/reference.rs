@@ -152,6 +152,9 @@ fn number(field: Field, candles: &Candles, i: usize, interval: Interval) -> f64 
         Field::QuoteVolume => candles.quote_volume[i],
         Field::Trades => candles.trades[i],
         Field::BuyVolume => candles.buy_volume[i],
+        Field::Hl2 => (candles.high[i] + candles.low[i]) / 2.0,
+        Field::Hlc3 => (candles.high[i] + candles.low[i] + candles.close[i]) / 3.0,
+        Field::Ohlc4 => (candles.open[i] + candles.high[i] + candles.low[i] + candles.close[i]) / 4.0,
         Field::Time => time as f64,
         Field::Hour => f64::from(chrono::Timelike::hour(&date)),
         Field::Dayofweek => f64::from(chrono::Datelike::weekday(&date).number_from_sunday()),
@@ -192,7 +195,7 @@ fn numbers<const N: usize>(operands: [V; N], op: impl Fn([f64; N]) -> f64) -> V 
 /// A function over a whole history: shown only the candles on which all is defined and finite.
 fn call(name: &str, inputs: &[&Vec<V>], params: &[f64], output: usize, length: usize) -> Vec<V> {
     let function = catalog::find(name).unwrap();
-    let mut state = (function.open)(params);
+    let mut state = crate::eval::bank::Single::new((function.open)(params));
     let mut shown = 0;
     let mut column = Vec::new();
     for i in 0..length {

@@ -71,7 +71,7 @@ pub(super) fn markets() -> Vec<Data> {
 pub(super) fn stream(name: &str, params: &[f64], inputs: &[&[f64]]) -> Vec<Vec<f64>> {
     let function = catalog::find(name).unwrap();
     function.check_params(params).unwrap();
-    let mut state = (function.open)(params);
+    let mut state = crate::eval::bank::Single::new((function.open)(params));
     let mut columns = vec![Vec::new(); function.outputs.len()];
     for i in 0..inputs[0].len() {
         let row: Vec<f64> = inputs.iter().map(|column| column[i]).collect();
