@@ -35,6 +35,7 @@ fn main() {
         let mut steps = Vec::new();
         let mut matches = 0;
         let mut reading = Duration::ZERO;
+        let (mut preparing, mut prepared) = (Duration::ZERO, 0);
         for ordinal in FIRST + 1..=FIRST + STEPS {
             let (time, outcomes) = timed(|| engine.evaluate(&market, &market.symbols, ordinal));
             steps.push(time);
@@ -44,7 +45,11 @@ fn main() {
             });
             reading += time;
             matches += found;
+            let (time, histories) = timed(|| engine.prepare(&market, &market.symbols, ordinal + 1, usize::MAX));
+            prepared += histories;
+            preparing += time;
         }
+        println!("prepared {prepared} histories, {:.2} ms each", ms(preparing) / prepared as f64);
         steps.sort_unstable();
         let median = steps[steps.len() / 2];
         let reference = reference(&market) * (PROGRAMS * symbols) as u32;

@@ -79,15 +79,10 @@ impl Candles {
         }
     }
 
-    /// Takes over candle `from` of `other` as candle `index`; makes room for it.
-    pub(crate) fn set(&mut self, index: usize, other: &Candles, from: usize) {
-        let length = self.len().max(index + 1);
-        self.ordinal.resize(length, 0);
-        self.ordinal[index] = other.ordinal[from];
-        for (mine, theirs) in self.columns_mut().into_iter().zip(other.columns()) {
-            mine.resize(length, 0.0);
-            mine[index] = theirs[from];
-        }
+    /// Appends candle `index` of `other`.
+    pub(crate) fn take(&mut self, other: &Candles, index: usize) {
+        self.ordinal.push(other.ordinal[index]);
+        self.columns_mut().into_iter().zip(other.columns()).for_each(|(mine, theirs)| mine.push(theirs[index]));
     }
 
     fn columns(&self) -> [&Vec<f64>; 8] {

@@ -9,8 +9,8 @@ use crate::catalog::{Indicator, MAX_INPUTS, MAX_OUTPUTS};
 /// Where a call's inputs come from, and through whose states they pass.
 #[derive(Clone, Copy)]
 pub(crate) enum Over<'a> {
-    /// One new candle of many symbols: lane in the columns, slot of the state.
-    Symbols(&'a [(usize, usize)]),
+    /// One new candle of many symbols: the slot of each lane.
+    Symbols(&'a [usize]),
     /// So many consecutive candles of one slot, lane after lane.
     Candles { slot: usize, length: usize },
 }
@@ -55,8 +55,8 @@ impl<S: Indicator, Make: Fn() -> S + Send> Bank for States<S, Make> {
 
     fn step(&mut self, warm_up: usize, over: Over<'_>, inputs: &[&[f64]], outputs: &mut [Vec<f64>]) {
         match over {
-            Over::Symbols(lanes) => {
-                for &(lane, slot) in lanes {
+            Over::Symbols(slots) => {
+                for (lane, &slot) in slots.iter().enumerate() {
                     self.cells[slot].as_mut().expect(RUN_FIRST).step(warm_up, lane, inputs, outputs);
                 }
             }

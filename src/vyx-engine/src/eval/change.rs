@@ -3,7 +3,7 @@
 use super::clock::Clock;
 use super::plan::{CallKey, ClockPlan, Id, Plan, Step};
 use super::run::Engine;
-use super::value::WARMING;
+use super::said::Said;
 use crate::check::Checked;
 use std::sync::Arc;
 use vyx_core::Interval;
@@ -31,7 +31,8 @@ impl Engine {
         let plan = Plan::build(self.interval, &programs, &self.plan.texts);
         let old_plan = std::mem::replace(&mut self.plan, plan);
         let mut old_clocks = std::mem::take(&mut self.clocks);
-        let mut old_before = std::mem::take(&mut self.before);
+        let old = std::mem::take(&mut self.said);
+        self.drop_prepared();
         // By clock: its old position, and each node's old number.
         let mut known: Vec<Option<(usize, Vec<Option<Id>>)>> = vec![None; self.plan.clocks.len()];
         let mut clocks: Vec<Clock> = Vec::with_capacity(self.plan.clocks.len());
@@ -39,8 +40,9 @@ impl Engine {
         // The traders' own clock last, since it refers to the others.
         for position in (0..self.plan.clocks.len()).rev() {
             let plan = &self.plan.clocks[position];
-            let slots = if plan.key.symbol.is_some() { 1 } else { self.lanes.len() };
-            clocks[position] = Clock::new(plan, slots, self.version);
+            let places = if plan.key.symbol.is_some() { 1 } else { self.lanes.len() };
+            let slots = if position == 0 { self.slots } else { places };
+            clocks[position] = Clock::new(plan, places, slots, self.version);
             let Some(old) = old_plan.clocks.iter().position(|clock| clock.key == plan.key) else { continue };
             let (nodes, calls) = correspond(plan, &old_plan.clocks[old], |clock, node| {
                 let (old, nodes) = known[usize::from(clock)].as_ref()?;
@@ -50,14 +52,16 @@ impl Engine {
             known[position] = Some((old, nodes));
         }
         self.clocks = clocks;
-        self.before = vec![Vec::new(); self.plan.clocks[0].steps.len()];
-        for fire in self.plan.programs.iter().map(|program| program.fire as usize) {
-            let old = known[0].as_ref().and_then(|(_, nodes)| nodes[fire]);
-            let column = old.map(|old| std::mem::take(&mut old_before[old as usize])).unwrap_or_default();
-            if self.before[fire].is_empty() {
-                self.before[fire] = column;
-                self.before[fire].resize(self.lanes.len(), WARMING);
-            }
+        let same = |fire: &Id| {
+            let node = known[0].as_ref()?.1[*fire as usize]?;
+            old_plan.fires.iter().position(|old| *old == node)
+        };
+        let theirs: Vec<_> = self.plan.fires.iter().map(same).collect();
+        self.said = Said::new(self.lanes.len(), self.plan.fires.len());
+        self.said.adopt(&old, &theirs);
+        // What no program asked for before was computed, but not kept.
+        for (fire, _) in self.plan.fires.iter().zip(&theirs).filter(|(_, theirs)| theirs.is_none()) {
+            self.clocks[0].since[*fire as usize] = self.version;
         }
         let new = self.clocks[0].since.contains(&self.version);
         for lane in &mut self.lanes {

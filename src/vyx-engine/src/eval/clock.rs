@@ -10,21 +10,21 @@ use crate::program::Field;
 use std::sync::Arc;
 use vyx_core::{Interval, Millis, Symbol};
 
-/// Candles of history that are evaluated at once: columns of this length stay in the cache.
-const CHUNK: usize = 64;
+/// Candles that are evaluated at once: columns of this length stay in the cache.
+pub(super) const CHUNK: usize = 64;
 
 /// All runs of one clock.
 #[derive(Default)]
 pub(super) struct Clock {
-    /// The newest value of each node, by node, then slot.
-    pub columns: Vec<Vec<f64>>,
+    /// The newest values of the nodes that the plan keeps, by node, then place.
+    newest: Vec<Vec<f64>>,
     pub states: States,
     /// The generation of the plan in which each node was new.
     pub since: Vec<u32>,
     /// For clocks other than the traders' own.
     pub runs: Vec<Run>,
-    /// Columns for a chunk of history.
-    scratch: Vec<Vec<f64>>,
+    /// The columns of all nodes for the candles that are evaluated.
+    pub scratch: Vec<Vec<f64>>,
     /// The generation of the plan.
     version: u32,
     /// The newest recorded run of a clock that all symbols share.
@@ -61,32 +61,42 @@ pub(super) struct Record {
 }
 
 impl Clock {
-    /// Nothing warm yet. `version` is the plan's generation.
-    pub fn new(plan: &ClockPlan, slots: usize, version: u32) -> Clock {
+    /// Nothing warm yet, of so many symbols and states. `version` is the plan's generation.
+    pub fn new(plan: &ClockPlan, places: usize, slots: usize, version: u32) -> Clock {
+        let mut newest = vec![Vec::new(); plan.steps.len()];
+        for &id in &plan.kept {
+            newest[id as usize].resize(places, initial(plan.steps[id as usize]));
+        }
         Clock {
-            columns: plan.steps.iter().map(|step| vec![initial(*step); slots]).collect(),
+            newest,
             states: States::new(plan, slots),
             since: vec![version; plan.steps.len()],
-            runs: vec![Run::default(); slots],
+            runs: vec![Run::default(); places],
             scratch: plan.steps.iter().map(|step| vec![initial(*step); CHUNK]).collect(),
             version,
             recorded: None,
         }
     }
 
-    pub fn grow(&mut self, plan: &ClockPlan, slots: usize) {
-        for (column, step) in self.columns.iter_mut().zip(&plan.steps) {
-            column.resize(slots, initial(*step));
+    pub fn grow(&mut self, plan: &ClockPlan, places: usize, slots: usize) {
+        for &id in &plan.kept {
+            self.newest[id as usize].resize(places, initial(plan.steps[id as usize]));
         }
         self.states.grow(slots);
-        self.runs.resize(slots, Run::default());
+        self.runs.resize(places, Run::default());
     }
 
     /// Takes over from a clock of the plan before what is equal there. `node` and `call` give the old numbers.
     pub fn adopt(&mut self, old: &mut Clock, nodes: &[Option<Id>], calls: &[Option<u32>]) {
         for (id, theirs) in nodes.iter().enumerate().filter_map(|(id, theirs)| Some((id, (*theirs)?))) {
-            self.columns[id] = std::mem::take(&mut old.columns[theirs as usize]);
             self.since[id] = old.since[theirs as usize];
+            let newest = std::mem::take(&mut old.newest[theirs as usize]);
+            match (self.newest[id].is_empty(), newest.is_empty()) {
+                (false, false) => self.newest[id] = newest,
+                // It was computed, but not kept.
+                (false, true) => self.since[id] = self.version,
+                (true, _) => {}
+            }
             self.states.adopt_ring(id as Id, &mut old.states, theirs);
         }
         for (call, theirs) in calls.iter().enumerate().filter_map(|(call, theirs)| Some((call, (*theirs)?))) {
@@ -102,8 +112,10 @@ impl Clock {
         }
     }
 
-    /// Streams candles through the nodes of `scope` for one slot. Values of `record`ed nodes are appended to it.
-    #[expect(clippy::too_many_arguments, reason = "one call site each way; a struct would only rename them")]
+    /// Streams candles through the nodes of `scope` and the states of one slot; only the last [`CHUNK`] of them through
+    /// nodes that remember nothing, unless values are `wanted`, which are appended to the record. Gives the lane of
+    /// the last candle, whose values are left in the columns.
+    #[expect(clippy::too_many_arguments, reason = "what is run, through which states, and what is kept of it")]
     pub fn stream(
         &mut self,
         plan: &ClockPlan,
@@ -113,21 +125,34 @@ impl Clock {
         others: &Others,
         wanted: &[Id],
         record: &mut Record,
-    ) {
+    ) -> Option<usize> {
         record.columns.resize(plan.steps.len(), Vec::new());
         record.ordinals.extend(&candles.ordinal);
-        for from in (0..candles.len()).step_by(CHUNK) {
-            let length = CHUNK.min(candles.len() - from);
+        let core = (wanted.is_empty() && candles.len() > CHUNK).then(|| plan.core_of(scope));
+        let mut last = None;
+        let mut from = 0;
+        while from < candles.len() {
+            // The last chunk is a whole one.
+            let left = candles.len() - from;
+            let length = if left > CHUNK && left < 2 * CHUNK { left - CHUNK } else { CHUNK.min(left) };
+            let scope = core.as_deref().filter(|_| from + length < candles.len()).unwrap_or(scope);
             let lanes = Past { slot, interval: plan.key.interval, candles, from, length, others };
             exec::run(plan, scope, &mut self.scratch, &mut self.states, &lanes);
             for &id in wanted {
                 record.columns[id as usize].extend(&self.scratch[id as usize][..length]);
             }
-            if from + length == candles.len() {
-                for &id in scope {
-                    self.columns[id as usize][slot] = self.scratch[id as usize][length - 1];
-                }
-            }
+            from += length;
+            last = Some(length - 1);
+        }
+        last
+    }
+
+    /// Keeps what the columns hold for these places, lane after lane, of the nodes that were computed.
+    pub fn keep(&mut self, plan: &ClockPlan, scope: &[Id], from: usize, places: &[usize]) {
+        let all = scope.len() == plan.steps.len();
+        for &id in plan.kept.iter().filter(|id| all || scope.binary_search(id).is_ok()) {
+            let values = &self.scratch[id as usize][from..];
+            places.iter().zip(values).for_each(|(place, value)| self.newest[id as usize][*place] = *value);
         }
     }
 
@@ -162,7 +187,7 @@ impl Clock {
             market.closed(symbol, interval, run.looked + 1, through, &mut candles);
             let newest = candles.ordinal.last().copied();
             if newest.is_none_or(|at| held.start(symbol, interval, at) == run.link.start) {
-                self.stream(plan, &plan.all, slot, &candles, &Others::default(), &[], &mut recorded);
+                self.stream_all(plan, slot, &candles, &[], &mut recorded);
                 self.runs[slot] = Run { at: newest.or(run.at), looked: through, ..run };
                 return Arc::default();
             }
@@ -188,7 +213,8 @@ impl Clock {
             market.closed(symbol, interval, start, through, &mut candles);
         }
         self.forget(plan, slot);
-        self.stream(plan, &plan.all, slot, &candles, &Others::default(), &plan.exported, &mut recorded);
+        let wanted: &[Id] = if record || plan.key.symbol.is_some() { &plan.kept } else { &[] };
+        self.stream_all(plan, slot, &candles, wanted, &mut recorded);
         let link = Link { start, generation: held.generation, missing: false };
         self.runs[slot] = Run { at: newest, looked: through, version: self.version, link };
         let recorded = Arc::new(recorded);
@@ -198,9 +224,26 @@ impl Clock {
         recorded
     }
 
+    /// Streams candles through what remembers something, and nothing else.
+    pub fn stream_core(&mut self, plan: &ClockPlan, slot: usize, candles: &Candles, others: &Others) {
+        self.stream(plan, &plan.core, slot, candles, others, &[], &mut Record::default());
+    }
+
+    /// Another clock's candles, of which all is kept.
+    fn stream_all(&mut self, plan: &ClockPlan, slot: usize, candles: &Candles, wanted: &[Id], record: &mut Record) {
+        if let Some(last) = self.stream(plan, &plan.all, slot, candles, &Others::default(), wanted, record) {
+            self.keep(plan, &plan.all, last, &[slot]);
+        }
+    }
+
     /// The newest value of a node for a slot; warming while the run has no candle.
     pub fn newest(&self, node: Id, slot: usize) -> f64 {
-        if self.runs[slot].at.is_some() { self.columns[node as usize][slot] } else { WARMING }
+        if self.runs[slot].at.is_some() { self.newest[node as usize][slot] } else { WARMING }
+    }
+
+    /// What was kept of a node.
+    pub fn kept(&self, node: Id, place: usize) -> f64 {
+        self.newest[node as usize][place]
     }
 
     /// Whether a run that stands on `link` still does, as far as the market has changed other than by new candles.
@@ -222,8 +265,8 @@ impl Clock {
     /// Back to before the first candle.
     fn forget(&mut self, plan: &ClockPlan, slot: usize) {
         self.states.reset(plan, &plan.all, slot);
-        for (column, step) in self.columns.iter_mut().zip(&plan.steps) {
-            column[slot] = initial(*step);
+        for &id in &plan.kept {
+            self.newest[id as usize][slot] = initial(plan.steps[id as usize]);
         }
     }
 }
@@ -290,7 +333,7 @@ impl Lanes for Past<'_> {
         self.length
     }
 
-    fn fresh(&self) -> impl Iterator<Item = Lane> {
+    fn lanes(&self) -> impl Iterator<Item = Lane> {
         (0..self.length).map(|lane| Lane { lane, slot: self.slot, age: lane })
     }
 

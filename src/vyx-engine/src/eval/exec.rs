@@ -10,7 +10,7 @@ use crate::catalog::MAX_INPUTS;
 use crate::program::Field;
 use vyx_core::Millis;
 
-/// A lane that has a new candle.
+/// A lane of the columns.
 pub(super) struct Lane {
     /// Position in the columns.
     pub lane: usize,
@@ -20,13 +20,10 @@ pub(super) struct Lane {
     pub age: usize,
 }
 
-/// The candles that are evaluated together.
+/// The candles that are evaluated together: one a lane, in order of time.
 pub(super) trait Lanes {
-    /// Lanes in each column. Element-wise operations compute all of them: where there is no new candle the operands did
-    /// not change, so the value does not either.
     fn width(&self) -> usize;
-    /// The lanes with a new candle, in order of time.
-    fn fresh(&self) -> impl Iterator<Item = Lane>;
+    fn lanes(&self) -> impl Iterator<Item = Lane>;
     /// The same for functions, which only go forward.
     fn over(&self) -> Over<'_>;
     fn field(&self, field: Field, lane: usize) -> f64;
@@ -45,7 +42,7 @@ pub(super) fn run(plan: &ClockPlan, scope: &[Id], columns: &mut [Vec<f64>], stat
         match plan.steps[id as usize] {
             // Columns of constants were filled when they were made.
             Step::Constant(_) => {}
-            Step::Candle(field) => lanes.fresh().for_each(|l| out[l.lane] = lanes.field(field, l.lane)),
+            Step::Candle(field) => lanes.lanes().for_each(|l| out[l.lane] = lanes.field(field, l.lane)),
             Step::Unary(op, a) => kernel::unary(op, of(a), out),
             Step::Arithmetic(op, a, b) => kernel::arithmetic(op, of(a), of(b), out),
             Step::Min(a, b) => kernel::min(of(a), of(b), out),
@@ -60,14 +57,14 @@ pub(super) fn run(plan: &ClockPlan, scope: &[Id], columns: &mut [Vec<f64>], stat
             Step::Lag(a, n) => {
                 let (operand, n) = (of(a), usize::from(n));
                 let ring = states.ring(a);
-                for Lane { lane, slot, age } in lanes.fresh() {
+                for Lane { lane, slot, age } in lanes.lanes() {
                     out[lane] = if age >= n { operand[lane - n] } else { ring.back(slot, n - age) };
                 }
             }
-            Step::Align(clock, node) => lanes.fresh().for_each(|l| out[l.lane] = lanes.aligned(clock, node, l.lane)),
+            Step::Align(clock, node) => lanes.lanes().for_each(|l| out[l.lane] = lanes.aligned(clock, node, l.lane)),
             Step::Completed(interval) => {
                 lanes
-                    .fresh()
+                    .lanes()
                     .for_each(|l| out[l.lane] = truth(interval.closing_at(lanes.close_time(l.lane)).is_some()));
             }
             Step::Call(call, 0) => {
@@ -75,7 +72,7 @@ pub(super) fn run(plan: &ClockPlan, scope: &[Id], columns: &mut [Vec<f64>], stat
                 let outputs = plan.functions[call as usize].outputs.len();
                 let warm_up = plan.warm_ups[call as usize];
                 let mut columns: [&[f64]; MAX_INPUTS] = [&[]; MAX_INPUTS];
-                columns.iter_mut().zip(inputs).for_each(|(column, input)| *column = &before[*input as usize]);
+                columns.iter_mut().zip(inputs).for_each(|(column, input)| *column = of(*input));
                 states.bank(call).step(warm_up, lanes.over(), &columns[..inputs.len()], &mut here[..outputs]);
             }
             // Written together with the first output.
@@ -85,6 +82,6 @@ pub(super) fn run(plan: &ClockPlan, scope: &[Id], columns: &mut [Vec<f64>], stat
     for &id in scope.iter().filter(|id| plan.depth[**id as usize] > 0) {
         let column = &columns[id as usize];
         let ring = states.ring_mut(id);
-        lanes.fresh().for_each(|l| ring.push(l.slot, column[l.lane]));
+        lanes.lanes().for_each(|l| ring.push(l.slot, column[l.lane]));
     }
 }

@@ -1,4 +1,7 @@
 //! The element-wise operations: each lane of the result from the same lane of the operands.
+//!
+//! Most lanes are decided. So each operation is first done for all lanes as if they were, which the compiler turns into
+//! vector instructions, and once more with its reasons where a lane is not.
 
 use super::value::{FALSE, TRUE, UNDEFINED, reason, settled, truth};
 use crate::program::{Arithmetic, Comparison, Unary};
@@ -50,7 +53,8 @@ pub(super) fn compare(op: Comparison, a: &[f64], b: &[f64], out: &mut [f64]) {
 
 /// False decides, whatever the other side is.
 pub(super) fn and(a: &[f64], b: &[f64], out: &mut [f64]) {
-    both(a, b, out, |a, b| {
+    let quick = |a: f64, b: f64| f64::from_bits(a.to_bits() & b.to_bits());
+    decided_or(a, b, out, quick, |a, b| {
         if a == FALSE || b == FALSE {
             FALSE
         } else if a.is_nan() || b.is_nan() {
@@ -63,7 +67,8 @@ pub(super) fn and(a: &[f64], b: &[f64], out: &mut [f64]) {
 
 /// True decides, whatever the other side is.
 pub(super) fn or(a: &[f64], b: &[f64], out: &mut [f64]) {
-    both(a, b, out, |a, b| {
+    let quick = |a: f64, b: f64| f64::from_bits(a.to_bits() | b.to_bits());
+    decided_or(a, b, out, quick, |a, b| {
         if a == TRUE || b == TRUE {
             TRUE
         } else if a.is_nan() || b.is_nan() {
@@ -75,7 +80,7 @@ pub(super) fn or(a: &[f64], b: &[f64], out: &mut [f64]) {
 }
 
 pub(super) fn not(a: &[f64], out: &mut [f64]) {
-    one(a, out, |a| truth(a == FALSE));
+    one(a, out, |a| TRUE - a);
 }
 
 pub(super) fn is_na(a: &[f64], out: &mut [f64]) {
@@ -109,7 +114,7 @@ fn one(a: &[f64], out: &mut [f64], op: impl Fn(f64) -> f64) {
 
 /// Two numbers in, undecided if either is. The operands are looked at, not the result: `pow(nothing, 0)` is 1 to IEEE.
 fn two(a: &[f64], b: &[f64], out: &mut [f64], op: impl Fn(f64, f64) -> f64) {
-    both(a, b, out, |a, b| {
+    decided_or(a, b, out, &op, |a, b| {
         let value = op(a, b);
         if a.is_nan() || b.is_nan() {
             reason(a, b)
@@ -119,6 +124,18 @@ fn two(a: &[f64], b: &[f64], out: &mut [f64], op: impl Fn(f64, f64) -> f64) {
             value
         }
     });
+}
+
+/// `quick` where both operands and the result are decided in all lanes, else `exact`.
+fn decided_or(a: &[f64], b: &[f64], out: &mut [f64], quick: impl Fn(f64, f64) -> f64, exact: impl Fn(f64, f64) -> f64) {
+    let mut undecided = false;
+    for ((out, a), b) in out.iter_mut().zip(a).zip(b) {
+        *out = quick(*a, *b);
+        undecided |= a.is_nan() | b.is_nan() | out.is_nan();
+    }
+    if undecided {
+        both(a, b, out, exact);
+    }
 }
 
 fn both(a: &[f64], b: &[f64], out: &mut [f64], op: impl Fn(f64, f64) -> f64) {

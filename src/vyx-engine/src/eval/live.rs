@@ -8,19 +8,20 @@ use crate::market::Candles;
 use crate::program::Field;
 use vyx_core::{Interval, Millis};
 
-/// The slot of a symbol's run on a clock: a clock of a fixed symbol has one for all.
-pub(super) fn slot_of(plan: &ClockPlan, slot: usize) -> usize {
-    if plan.key.symbol.is_some() { 0 } else { slot }
+/// The place of a symbol's run on a clock: a clock of a fixed symbol has one for all.
+pub(super) fn place_of(plan: &ClockPlan, place: usize) -> usize {
+    if plan.key.symbol.is_some() { 0 } else { place }
 }
 
-/// The lane of a symbol is its slot.
 pub(super) struct Live<'a> {
     pub interval: Interval,
-    /// Lane and slot of the symbols that have a new candle.
-    pub fresh: &'a [(usize, usize)],
-    pub width: usize,
-    /// By slot.
-    pub stage: &'a Candles,
+    /// The places of the symbols that have a new candle, lane after lane.
+    pub places: &'a [usize],
+    /// Where each one's states are.
+    pub slots: &'a [usize],
+    /// The new candles; that of the first lane is number `from`.
+    pub candles: &'a Candles,
+    pub from: usize,
     pub others: &'a [Clock],
     pub plans: &'a [ClockPlan],
     pub close: Millis,
@@ -28,24 +29,24 @@ pub(super) struct Live<'a> {
 
 impl Lanes for Live<'_> {
     fn width(&self) -> usize {
-        self.width
+        self.slots.len()
     }
 
-    fn fresh(&self) -> impl Iterator<Item = Lane> {
-        self.fresh.iter().map(|&(lane, slot)| Lane { lane, slot, age: 0 })
+    fn lanes(&self) -> impl Iterator<Item = Lane> {
+        self.slots.iter().enumerate().map(|(lane, slot)| Lane { lane, slot: *slot, age: 0 })
     }
 
     fn over(&self) -> Over<'_> {
-        Over::Symbols(self.fresh)
+        Over::Symbols(self.slots)
     }
 
     fn field(&self, field: Field, lane: usize) -> f64 {
-        self.stage.field(self.interval, field, lane)
+        self.candles.field(self.interval, field, self.from + lane)
     }
 
     fn aligned(&self, clock: u16, node: Id, lane: usize) -> f64 {
         let other = usize::from(clock) - 1;
-        self.others[other].newest(node, slot_of(&self.plans[other], lane))
+        self.others[other].newest(node, place_of(&self.plans[other], self.places[lane]))
     }
 
     fn close_time(&self, _: usize) -> Millis {

@@ -2,6 +2,7 @@
 
 use super::plan::Linked;
 use super::run::{Engine, State};
+use super::said;
 use super::value::{TRUE, is_warming};
 use crate::program::Kind;
 use std::sync::Arc;
@@ -86,16 +87,15 @@ impl<'a> Outcomes<'a> {
         let (linked, slot) = (self.linked(program), self.slots[symbol]);
         let lane = &self.engine.lanes[slot];
         let missing = linked.clocks.iter().any(|clock| self.engine.misses(*clock, slot));
-        outcome(lane.state, missing, self.engine.clocks[0].columns[linked.fire as usize][slot])
+        outcome(lane.state, missing, self.engine.said.now(slot)[linked.fire])
     }
 
     /// What a program says of the candle, symbol after symbol.
     pub fn all(&self, program: usize) -> impl Iterator<Item = Outcome> + '_ {
         let linked = self.linked(program);
-        let column = &self.engine.clocks[0].columns[linked.fire as usize];
         self.slots.iter().map(|slot| {
             let missing = linked.clocks.iter().any(|clock| self.engine.misses(*clock, *slot));
-            outcome(self.engine.lanes[*slot].state, missing, column[*slot])
+            outcome(self.engine.lanes[*slot].state, missing, self.engine.said.now(*slot)[linked.fire])
         })
     }
 
@@ -104,7 +104,7 @@ impl<'a> Outcomes<'a> {
         let (linked, slot) = (self.linked(program), self.slots[symbol]);
         let lane = &self.engine.lanes[slot];
         let missing = linked.clocks.iter().any(|clock| lane.missing_before[usize::from(*clock)]);
-        outcome(lane.state_before, missing, self.engine.before[linked.fire as usize][slot])
+        outcome(lane.state_before, missing, self.engine.said.before(slot)[linked.fire])
     }
 
     /// Metadata: each field's key with its value at the candle; `HistoryMissing` where nothing can be said of it.
@@ -115,7 +115,7 @@ impl<'a> Outcomes<'a> {
             matches!(self.now(program, symbol), Outcome::Absent | Outcome::NotReady(NotReady::HistoryMissing));
         let keys = linked.program.program().fields.iter().map(|(key, _)| key.as_str());
         keys.zip(&linked.fields).map(move |(key, (node, kind))| {
-            let value = engine.clocks[0].columns[*node as usize][slot];
+            let value = engine.clocks[0].kept(*node, slot);
             (key, if unknown { Value::NotReady(NotReady::HistoryMissing) } else { engine.value(*kind, value) })
         })
     }
@@ -141,14 +141,17 @@ impl Engine {
     }
 }
 
-pub(super) fn outcome(state: State, missing: bool, fire: f64) -> Outcome {
+pub(super) fn outcome(state: State, missing: bool, fire: u8) -> Outcome {
     match state {
         State::Absent => Outcome::Absent,
         State::Missing => Outcome::NotReady(NotReady::HistoryMissing),
         State::Ready if missing => Outcome::NotReady(NotReady::HistoryMissing),
-        State::Ready if fire.is_nan() => Outcome::NotReady(not_ready(fire)),
-        State::Ready if fire == TRUE => Outcome::Match,
-        State::Ready => Outcome::NoMatch,
+        State::Ready => match fire {
+            said::NO => Outcome::NoMatch,
+            said::YES => Outcome::Match,
+            said::WARMING => Outcome::NotReady(NotReady::Warming),
+            _ => Outcome::NotReady(NotReady::Undefined),
+        },
     }
 }
 

@@ -70,8 +70,12 @@ pub(super) struct ClockPlan {
     pub warm_ups: Vec<usize>,
     /// Longest lag of each node, 0 for most.
     pub depth: Vec<u16>,
-    /// Nodes that the trader's clock reads.
-    pub exported: Vec<Id>,
+    /// Nodes whose newest values are read from outside: metadata of the traders' own clock, of another clock what the
+    /// traders' own reads.
+    pub kept: Vec<Id>,
+    /// Nodes that remember something between candles, and all they depend on. A run of history needs no others before
+    /// its last candles.
+    pub core: Vec<Id>,
     step_ids: HashMap<Step, Id>,
     call_ids: HashMap<CallKey, u32>,
 }
@@ -81,7 +85,8 @@ pub(super) struct ClockPlan {
 pub(super) struct Linked {
     pub key: u64,
     pub program: Arc<Checked>,
-    pub fire: Id,
+    /// Position in [`Plan::fires`].
+    pub fire: usize,
     /// Node and kind of each metadata field, in the program's order.
     pub fields: Vec<(Id, Kind)>,
     /// Positions of the other clocks it reads.
@@ -92,6 +97,8 @@ pub(super) struct Plan {
     /// The first is the traders' own.
     pub clocks: Vec<ClockPlan>,
     pub programs: Vec<Linked>,
+    /// The different nodes of the traders' clock that say whether a program matches.
+    pub fires: Vec<Id>,
     pub texts: Texts,
 }
 
@@ -101,16 +108,19 @@ impl Plan {
         let mut plan = Plan {
             clocks: vec![ClockPlan::new(ClockKey { symbol: None, interval })],
             programs: Vec::with_capacity(programs.len()),
+            fires: Vec::new(),
             texts: texts.heir(),
         };
+        let mut fires = HashMap::new();
         for (key, program) in programs {
-            let linked = plan.link(*key, program);
+            let linked = plan.link(*key, program, &mut fires);
             plan.programs.push(linked);
         }
+        plan.clocks.iter_mut().for_each(ClockPlan::finish);
         plan
     }
 
-    fn link(&mut self, key: u64, program: &Arc<Checked>) -> Linked {
+    fn link(&mut self, key: u64, program: &Arc<Checked>, fires: &mut HashMap<Id, usize>) -> Linked {
         let nodes = &program.program().nodes;
         let fields = &program.program().fields;
         let fire = program.program().fire;
@@ -141,7 +151,7 @@ impl Plan {
                 Op::Completed { clock } => Step::Completed(program.clocks()[usize::from(*clock)].interval),
                 Op::Align(a) => {
                     let other = self.clock(program.clocks()[usize::from(nodes[usize::from(*a)].clock)]);
-                    self.clocks[usize::from(other)].export(id(a));
+                    self.clocks[usize::from(other)].kept.push(id(a));
                     clocks.push(other);
                     Step::Align(other, id(a))
                 }
@@ -157,8 +167,14 @@ impl Plan {
         }
         clocks.sort_unstable();
         clocks.dedup();
-        let fields = fields.iter().map(|(_, id)| (ids[usize::from(*id)], program.kinds()[usize::from(*id)])).collect();
-        Linked { key, program: Arc::clone(program), fire: ids[usize::from(fire)], fields, clocks }
+        let fields: Vec<_> =
+            fields.iter().map(|(_, id)| (ids[usize::from(*id)], program.kinds()[usize::from(*id)])).collect();
+        self.clocks[0].kept.extend(fields.iter().map(|(id, _)| *id));
+        let fire = *fires.entry(ids[usize::from(fire)]).or_insert_with_key(|id| {
+            self.fires.push(*id);
+            self.fires.len() - 1
+        });
+        Linked { key, program: Arc::clone(program), fire, fields, clocks }
     }
 
     fn clock(&mut self, key: ClockKey) -> u16 {
@@ -221,7 +237,8 @@ impl ClockPlan {
             call_nodes: Vec::new(),
             warm_ups: Vec::new(),
             depth: Vec::new(),
-            exported: Vec::new(),
+            kept: Vec::new(),
+            core: Vec::new(),
             step_ids: HashMap::new(),
             call_ids: HashMap::new(),
         }
@@ -271,10 +288,24 @@ impl ClockPlan {
         call
     }
 
-    fn export(&mut self, id: Id) {
-        if let Err(position) = self.exported.binary_search(&id) {
-            self.exported.insert(position, id);
+    /// To be called when all nodes are there.
+    fn finish(&mut self) {
+        self.kept.sort_unstable();
+        self.kept.dedup();
+        self.core = self.closure(self.all.iter().copied().filter(|id| self.remembers(*id)));
+    }
+
+    /// The nodes of `scope` that remember something, and all they depend on.
+    pub fn core_of(&self, scope: &[Id]) -> Vec<Id> {
+        if scope.len() == self.steps.len() {
+            return self.core.clone();
         }
+        self.closure(scope.iter().copied().filter(|id| self.remembers(*id)))
+    }
+
+    /// Whether a node remembers something between candles.
+    pub fn remembers(&self, id: Id) -> bool {
+        matches!(self.steps[id as usize], Step::Call(..)) || self.depth[id as usize] > 0
     }
 
     /// The operands of a node.

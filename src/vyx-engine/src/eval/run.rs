@@ -1,12 +1,13 @@
 //! The engine: which symbols take a step, which run their history, and in what order.
 
-use super::clock::{Clock, Link, Others, Record};
+use super::clock::{CHUNK, Clock, Link, Others, Record};
 use super::exec;
-use super::live::{Live, slot_of};
+use super::live::{Live, place_of};
 use super::outcome::Outcomes;
 use super::plan::{Id, Plan, Step};
+use super::prepare::Prepared;
+use super::said::Said;
 use super::texts::Texts;
-use super::value::WARMING;
 use crate::market::{Candles, Market};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -20,11 +21,14 @@ pub struct Engine {
     pub(super) plan: Plan,
     /// By position in the plan; the first is the traders' own.
     pub(super) clocks: Vec<Clock>,
-    /// By slot.
+    /// By place.
     pub(super) lanes: Vec<Symbols>,
-    /// The `fire` nodes' values at the candle before, by node, then slot; empty for other nodes.
-    pub(super) before: Vec<Vec<f64>>,
-    slots: HashMap<Symbol, usize>,
+    pub(super) said: Said,
+    places: HashMap<Symbol, usize>,
+    /// States of the traders' own clock: one set a symbol, and those of prepared histories.
+    pub(super) slots: usize,
+    /// Sets of states that nobody uses.
+    pub(super) spare: Vec<usize>,
     /// The generation of the plan: rises with every change of the programs.
     pub(super) version: u32,
 }
@@ -33,9 +37,13 @@ pub struct Engine {
 #[derive(Clone, Debug)]
 pub(super) struct Symbols {
     pub symbol: Symbol,
+    /// Which states are its own.
+    pub slot: usize,
+    /// The history that its next candle will need, where that starts anew.
+    pub prepared: Option<Prepared>,
     /// The newest candle taken, with the first of its history.
-    at: Option<(i64, i64)>,
-    generation: u64,
+    pub at: Option<(i64, i64)>,
+    pub generation: u64,
     /// The plan's generation whose nodes are warm.
     pub version: u32,
     /// The other clocks' runs that this one stands on, by clock; none for a clock that no warm node reads.
@@ -61,7 +69,9 @@ pub(super) enum State {
 
 /// A symbol's candle that is to be evaluated, and what is known before.
 struct Arrival {
-    slot: usize,
+    place: usize,
+    /// Where it lies among the candles that are read.
+    candle: usize,
     /// First ordinal of its history.
     start: i64,
     /// The candle before, in the same history.
@@ -75,11 +85,13 @@ impl Engine {
             plan: Plan::build(interval, &[], &Texts::default()),
             clocks: Vec::new(),
             lanes: Vec::new(),
-            before: Vec::new(),
-            slots: HashMap::new(),
+            said: Said::default(),
+            places: HashMap::new(),
+            slots: 0,
+            spare: Vec::new(),
             version: 0,
         };
-        engine.clocks.push(Clock::new(&engine.plan.clocks[0], 0, 0));
+        engine.clocks.push(Clock::new(&engine.plan.clocks[0], 0, 0, 0));
         engine
     }
 
@@ -97,54 +109,55 @@ impl Engine {
     /// The caller has seen to it that all the series that are read are complete up to the candle's close; where they are
     /// not, the outcome is `HistoryMissing`. Evaluating the same candle again gives the same outcomes.
     pub fn evaluate(&mut self, market: &dyn Market, symbols: &[Symbol], ordinal: i64) -> Outcomes<'_> {
-        let slots: Vec<usize> = symbols.iter().map(|symbol| self.slot(symbol)).collect();
-        let mut candles = Candles::default();
-        let mut arrivals = Vec::with_capacity(slots.len());
-        for &slot in &slots {
-            arrivals.extend(self.arrive(market, slot, ordinal, &mut candles));
+        let places: Vec<usize> = symbols.iter().map(|symbol| self.place(symbol)).collect();
+        let (mut candles, mut read) = (Candles::default(), Candles::default());
+        let mut arrivals = Vec::with_capacity(places.len());
+        for &place in &places {
+            arrivals.extend(self.arrive(market, place, ordinal, &mut read, &mut candles));
         }
-        arrivals.sort_unstable_by_key(|arrival: &Arrival| arrival.slot);
-        arrivals.dedup_by_key(|arrival| arrival.slot);
+        arrivals.sort_unstable_by_key(|arrival: &Arrival| arrival.place);
+        arrivals.dedup_by_key(|arrival| arrival.place);
         // All symbols first stand at the candle before, then all go on: clocks that they share move once.
-        for Arrival { slot, before, .. } in &arrivals {
-            self.stand_before(market, *slot, *before);
+        for Arrival { place, before, .. } in &arrivals {
+            self.stand_before(market, *place, *before);
         }
         let mut stage = Candles::default();
         let mut stepping = Vec::with_capacity(arrivals.len());
         let close = self.interval.close_time(ordinal);
-        for Arrival { slot, start, before } in arrivals {
+        for Arrival { place, candle, start, before } in arrivals {
             if let Some(before) = before
-                && self.continues(market, slot, before, start, close)
+                && self.continues(market, place, before, start, close)
             {
-                candles.clear();
-                market.closed(&self.lanes[slot].symbol, self.interval, ordinal, ordinal, &mut candles);
-                // The market may have lost the candle since it was looked at.
-                self.lanes[slot].at = (candles.len() == 1).then_some((ordinal, start));
-                if candles.len() == 1 {
-                    stage.set(slot, &candles, 0);
-                    stepping.push(slot);
-                }
+                self.lanes[place].at = Some((ordinal, start));
+                stage.take(&candles, candle);
+                stepping.push(place);
             } else {
-                self.run(market, slot, (ordinal, start), close, None, &mut Record::default(), &[]);
+                self.run(market, place, (ordinal, start), close, None, &mut Record::default(), &[]);
             }
-            let lane = &mut self.lanes[slot];
+            let lane = &mut self.lanes[place];
             lane.evaluated = Some((ordinal, self.version));
             lane.state = if lane.at.is_some() { State::Ready } else { State::Missing };
         }
         self.step(&stepping, &stage, close);
-        Outcomes::new(self, slots)
+        Outcomes::new(self, places)
     }
 
-    /// The slot of a symbol; a new symbol gets one.
-    pub(super) fn slot(&mut self, symbol: &Symbol) -> usize {
-        if let Some(slot) = self.slots.get(symbol) {
-            return *slot;
+    /// The place of a symbol; a new symbol gets one.
+    pub(super) fn place(&mut self, symbol: &Symbol) -> usize {
+        if let Some(place) = self.places.get(symbol) {
+            return *place;
         }
-        let slot = self.lanes.len();
-        self.slots.insert(*symbol, slot);
+        let place = self.lanes.len();
+        self.places.insert(*symbol, place);
+        let slot = self.spare.pop().unwrap_or_else(|| {
+            self.slots += 1;
+            self.slots - 1
+        });
         let clocks = self.plan.clocks.len();
         self.lanes.push(Symbols {
             symbol: *symbol,
+            slot,
+            prepared: None,
             at: None,
             generation: 0,
             version: self.version,
@@ -155,20 +168,28 @@ impl Engine {
             evaluated: None,
         });
         for (clock, plan) in self.clocks.iter_mut().zip(&self.plan.clocks) {
-            if plan.key.symbol.is_none() {
-                clock.grow(plan, slot + 1);
+            if plan.key == self.plan.clocks[0].key {
+                clock.grow(plan, place + 1, self.slots);
+            } else if plan.key.symbol.is_none() {
+                clock.grow(plan, place + 1, place + 1);
             }
         }
-        for program in &self.plan.programs {
-            self.before[program.fire as usize].resize(slot + 1, WARMING);
-        }
-        slot
+        self.said.grow(place + 1);
+        place
     }
 
     /// Looks at a symbol's candle: nothing to do if it does not exist, was evaluated already, or lacks its history.
-    fn arrive(&mut self, market: &dyn Market, slot: usize, ordinal: i64, candles: &mut Candles) -> Option<Arrival> {
+    /// Its candle is added to `candles`; `read` is for what is read.
+    fn arrive(
+        &mut self,
+        market: &dyn Market,
+        place: usize,
+        ordinal: i64,
+        read: &mut Candles,
+        candles: &mut Candles,
+    ) -> Option<Arrival> {
         let interval = self.interval;
-        let lane = &mut self.lanes[slot];
+        let lane = &mut self.lanes[place];
         let held = market.held(&lane.symbol, interval);
         let Some((held, start)) = held.and_then(|held| Some((held, held.start(&lane.symbol, interval, ordinal)?)))
         else {
@@ -186,60 +207,57 @@ impl Engine {
             return None;
         }
         let known = lane.at.map(|(at, _)| at).filter(|at| *at >= start && *at < ordinal);
-        candles.clear();
-        market.closed(&lane.symbol, interval, known.map_or(start, |at| at + 1), ordinal, candles);
-        let count = candles.len();
-        if candles.ordinal.last() != Some(&ordinal) {
+        read.clear();
+        market.closed(&lane.symbol, interval, known.map_or(start, |at| at + 1), ordinal, read);
+        let count = read.len();
+        if read.ordinal.last() != Some(&ordinal) {
             lane.evaluated = None;
             (lane.state, lane.state_before) = (State::Absent, State::Absent);
             return None;
         }
-        let before = if count >= 2 { Some(candles.ordinal[count - 2]) } else { known };
-        Some(Arrival { slot, start, before })
+        let before = if count >= 2 { Some(read.ordinal[count - 2]) } else { known };
+        candles.take(read, count - 1);
+        Some(Arrival { place, candle: candles.len() - 1, start, before })
     }
 
     /// Brings a symbol to the candle before, by that candle's own history, and keeps what its programs say there.
-    fn stand_before(&mut self, market: &dyn Market, slot: usize, before: Option<i64>) {
+    fn stand_before(&mut self, market: &dyn Market, place: usize, before: Option<i64>) {
         let Some(before) = before else {
-            self.lanes[slot].at = None;
-            self.lanes[slot].state_before = State::Absent;
+            self.lanes[place].at = None;
+            self.lanes[place].state_before = State::Absent;
             return;
         };
-        let stands = self.lanes[slot].at.is_some_and(|(at, _)| at == before) && self.links_hold(market, slot, before);
+        let stands = self.lanes[place].at.is_some_and(|(at, _)| at == before) && self.links_hold(market, place, before);
         if !stands {
-            self.lanes[slot].at = None;
+            self.lanes[place].at = None;
         }
-        if !stands || self.lanes[slot].version != self.version {
-            let symbol = self.lanes[slot].symbol;
+        if !stands || self.lanes[place].version != self.version {
+            let symbol = self.lanes[place].symbol;
             let held = market.held(&symbol, self.interval);
             match held.and_then(|held| held.start(&symbol, self.interval, before)) {
                 Some(start) => {
                     let plan = &self.plan.clocks[0];
                     let since = &self.clocks[0].since;
-                    let new = |id: &Id| since[*id as usize] > self.lanes[slot].version;
+                    let new = |id: &Id| since[*id as usize] > self.lanes[place].version;
                     // Where the symbol stands there already, only what is new to the plan has to be run.
                     let scope = stands.then(|| plan.closure(plan.all.iter().copied().filter(new)));
                     let time = self.interval.close_time(before);
-                    self.run(market, slot, (before, start), time, scope, &mut Record::default(), &[]);
+                    self.run(market, place, (before, start), time, scope, &mut Record::default(), &[]);
                 }
-                None => self.lanes[slot].at = None,
+                None => self.lanes[place].at = None,
             }
         }
-        let lane = &mut self.lanes[slot];
+        let lane = &mut self.lanes[place];
         lane.state_before = if lane.at.is_some() { State::Ready } else { State::Missing };
         lane.missing_before = lane.links.iter().map(|link| link.is_some_and(|link| link.missing)).collect();
-        for (before, now) in self.before.iter_mut().zip(&self.clocks[0].columns) {
-            if let Some(before) = before.get_mut(slot) {
-                *before = now[slot];
-            }
-        }
+        self.said.pass(place);
     }
 
-    fn links_hold(&self, market: &dyn Market, slot: usize, ordinal: i64) -> bool {
-        let lane = &self.lanes[slot];
+    fn links_hold(&self, market: &dyn Market, place: usize, ordinal: i64) -> bool {
+        let lane = &self.lanes[place];
         let close = self.interval.close_time(ordinal);
         (1..self.clocks.len()).all(|position| {
-            let symbol = self.symbol(position, slot);
+            let symbol = self.symbol(position, place);
             lane.links[position].is_none_or(|link| {
                 self.clocks[position].holds(&self.plan.clocks[position], market, &symbol, link, close)
             })
@@ -247,21 +265,30 @@ impl Engine {
     }
 
     /// Brings the other clocks to `close`; whether the symbol's next candle, with history from `start`, goes on from the
-    /// candle `before`, where it stands. What stands on a clock whose history starts anew is run again up to there.
-    fn continues(&mut self, market: &dyn Market, slot: usize, before: i64, start: i64, close: Millis) -> bool {
+    /// candle `before`, where it stands, or from a prepared history. What remembers something of a clock whose history
+    /// starts anew is run again up to there.
+    fn continues(&mut self, market: &dyn Market, place: usize, before: i64, start: i64, close: Millis) -> bool {
         let mut anew = vec![false];
         for position in 1..self.clocks.len() {
-            self.advance(market, position, slot, close, false);
-            anew.push(Some(self.link(position, slot)) != self.lanes[slot].links[position]);
+            self.advance(market, position, place, close, false);
+            anew.push(Some(self.link(position, place)) != self.lanes[place].links[position]);
         }
-        if self.lanes[slot].at != Some((before, start)) {
+        if self.lanes[place].at != Some((before, start)) && !self.take_prepared(place, before, start) {
             return false;
         }
         if anew.contains(&true) {
-            let scope = self.plan.clocks[0].closure(self.plan.clocks[0].readers(&anew));
-            self.run(market, slot, (before, start), close, Some(scope), &mut Record::default(), &[]);
+            let plan = &self.plan.clocks[0];
+            let readers = plan.readers(&anew).into_iter();
+            let scope = plan.closure(readers.filter(|id| plan.remembers(*id)));
+            if scope.is_empty() {
+                for position in 1..self.clocks.len() {
+                    self.lanes[place].links[position] = Some(self.link(position, place));
+                }
+            } else {
+                self.run(market, place, (before, start), close, Some(scope), &mut Record::default(), &[]);
+            }
         }
-        self.lanes[slot].at.is_some()
+        self.lanes[place].at.is_some()
     }
 
     /// Runs a symbol's history up to a candle, given with the first ordinal of the history: all nodes, or those of
@@ -271,78 +298,114 @@ impl Engine {
     pub(super) fn run(
         &mut self,
         market: &dyn Market,
-        slot: usize,
+        place: usize,
         (ordinal, start): (i64, i64),
         time: Millis,
         scope: Option<Vec<Id>>,
         record: &mut Record,
         wanted: &[Id],
     ) {
-        let plan = &self.plan.clocks[0];
-        let mut read = vec![false; self.clocks.len()];
-        for id in scope.as_ref().unwrap_or(&plan.all) {
-            if let Step::Align(clock, _) = plan.steps[*id as usize] {
-                read[usize::from(clock)] = true;
-            }
-        }
-        let mut candles = Candles::default();
-        market.closed(&self.lanes[slot].symbol, self.interval, start, ordinal, &mut candles);
-        let mut others = Others::default();
-        for (position, read) in read.iter().enumerate().skip(1) {
-            let run = self.advance(market, position, slot, time, *read);
-            let closes = candles.ordinal.iter().map(|ordinal| self.interval.close_time(*ordinal));
-            others.push(run, self.plan.clocks[position].key.interval, closes);
-            self.lanes[slot].links[position] = Some(self.link(position, slot));
-        }
+        let slot = self.lanes[place].slot;
+        let (candles, others, links) = self.history(market, place, (ordinal, start), time, scope.as_deref());
         let plan = &self.plan.clocks[0];
         let scope = scope.as_ref().unwrap_or(&plan.all);
-        self.clocks[0].states.reset(plan, scope, slot);
-        self.clocks[0].stream(plan, scope, slot, &candles, &others, wanted, record);
-        let lane = &mut self.lanes[slot];
+        let own = &mut self.clocks[0];
+        own.states.reset(plan, scope, slot);
+        if let Some(last) = own.stream(plan, scope, slot, &candles, &others, wanted, record) {
+            own.keep(plan, scope, last, &[place]);
+            let all = scope.len() == plan.steps.len();
+            for (rule, fire) in self.plan.fires.iter().enumerate() {
+                if all || scope.binary_search(fire).is_ok() {
+                    self.said.say(rule, &[place], &own.scratch[*fire as usize][last..=last]);
+                }
+            }
+        }
+        let lane = &mut self.lanes[place];
+        links.into_iter().enumerate().for_each(|(position, link)| lane.links[position + 1] = Some(link));
         // The market may have lost the candle since it was looked at; then there is no value.
         lane.at = (candles.ordinal.last() == Some(&ordinal)).then_some((ordinal, start));
         lane.version = self.version;
     }
 
-    /// One new candle for each of these slots, all closing at `close`.
-    fn step(&mut self, slots: &[usize], stage: &Candles, close: Millis) {
-        if slots.is_empty() {
-            return;
+    /// What a run of a symbol's history reads: its candles, the other clocks' runs, and what these stand on.
+    pub(super) fn history(
+        &mut self,
+        market: &dyn Market,
+        place: usize,
+        (ordinal, start): (i64, i64),
+        time: Millis,
+        scope: Option<&[Id]>,
+    ) -> (Candles, Others, Vec<Link>) {
+        let plan = &self.plan.clocks[0];
+        let mut read = vec![false; self.clocks.len()];
+        for id in scope.unwrap_or(&plan.all) {
+            if let Step::Align(clock, _) = plan.steps[*id as usize] {
+                read[usize::from(clock)] = true;
+            }
         }
+        let mut candles = Candles::default();
+        market.closed(&self.lanes[place].symbol, self.interval, start, ordinal, &mut candles);
+        let mut others = Others::default();
+        let mut links = Vec::with_capacity(read.len());
+        for (position, read) in read.iter().enumerate().skip(1) {
+            let run = self.advance(market, position, place, time, *read);
+            let closes = candles.ordinal.iter().map(|ordinal| self.interval.close_time(*ordinal));
+            others.push(run, self.plan.clocks[position].key.interval, closes);
+            links.push(self.link(position, place));
+        }
+        (candles, others, links)
+    }
+
+    /// One new candle for each of these symbols, all closing at `close`.
+    fn step(&mut self, places: &[usize], candles: &Candles, close: Millis) {
         let (own, others) = self.clocks.split_at_mut(1);
         let own = &mut own[0];
         let plans = &self.plan.clocks;
-        let fresh: Vec<_> = slots.iter().map(|slot| (*slot, *slot)).collect();
-        let fresh = &fresh;
-        let lanes =
-            Live { interval: self.interval, fresh, width: self.lanes.len(), stage, others, plans: &plans[1..], close };
-        exec::run(&plans[0], &plans[0].all, &mut own.columns, &mut own.states, &lanes);
+        let plan = &plans[0];
+        for (chunk, places) in places.chunks(CHUNK).enumerate() {
+            let slots: Vec<usize> = places.iter().map(|place| self.lanes[*place].slot).collect();
+            let lanes = Live {
+                interval: self.interval,
+                places,
+                slots: &slots,
+                candles,
+                from: chunk * CHUNK,
+                others,
+                plans: &plans[1..],
+                close,
+            };
+            exec::run(plan, &plan.all, &mut own.scratch, &mut own.states, &lanes);
+            own.keep(plan, &plan.all, 0, places);
+            for (rule, fire) in self.plan.fires.iter().enumerate() {
+                self.said.say(rule, places, &own.scratch[*fire as usize]);
+            }
+        }
     }
 
-    fn advance(
+    pub(super) fn advance(
         &mut self,
         market: &dyn Market,
         position: usize,
-        slot: usize,
+        place: usize,
         time: Millis,
         record: bool,
     ) -> Arc<Record> {
-        let symbol = self.symbol(position, slot);
+        let symbol = self.symbol(position, place);
         let plan = &self.plan.clocks[position];
-        let slot = slot_of(plan, slot);
+        let slot = place_of(plan, place);
         self.clocks[position].advance(plan, market, &symbol, slot, time, record)
     }
 
     /// Whether the history of another clock is not all there for the symbol's candle.
-    pub(super) fn misses(&self, position: u16, slot: usize) -> bool {
-        self.lanes[slot].links[usize::from(position)].is_some_and(|link| link.missing)
+    pub(super) fn misses(&self, position: u16, place: usize) -> bool {
+        self.lanes[place].links[usize::from(position)].is_some_and(|link| link.missing)
     }
 
-    fn link(&self, position: usize, slot: usize) -> Link {
-        self.clocks[position].runs[slot_of(&self.plan.clocks[position], slot)].link
+    fn link(&self, position: usize, place: usize) -> Link {
+        self.clocks[position].runs[place_of(&self.plan.clocks[position], place)].link
     }
 
-    fn symbol(&self, position: usize, slot: usize) -> Symbol {
-        self.plan.clocks[position].key.symbol.unwrap_or(self.lanes[slot].symbol)
+    fn symbol(&self, position: usize, place: usize) -> Symbol {
+        self.plan.clocks[position].key.symbol.unwrap_or(self.lanes[place].symbol)
     }
 }

@@ -25,7 +25,7 @@ impl Series {
     pub fn of(program: &Arc<Checked>, market: &dyn Market, symbol: &Symbol, from: i64, through: i64) -> Series {
         let mut engine = Engine::new(program.interval());
         engine.set_programs(vec![(0, Arc::clone(program))]).expect("the engine has the program's interval");
-        let slot = engine.slot(symbol);
+        let slot = engine.place(symbol);
         let mut candles = Candles::default();
         market.closed(symbol, engine.interval, from, through, &mut candles);
         let mut series = Series { fields: vec![Vec::new(); engine.plan.programs[0].fields.len()], ..Series::default() };
@@ -66,7 +66,7 @@ impl Engine {
     /// Evaluates candles that share all anchors, by one run of history.
     fn add(&mut self, market: &dyn Market, slot: usize, ordinals: &[i64], series: &mut Series) {
         let (program, symbol) = (&self.plan.programs[0], self.lanes[slot].symbol);
-        let (fire, fields, clocks) = (program.fire, program.fields.clone(), program.clocks.clone());
+        let (fire, fields, clocks) = (self.plan.fires[program.fire], program.fields.clone(), program.clocks.clone());
         let last = ordinals[ordinals.len() - 1];
         let held = market.held(&symbol, self.interval);
         let mut record = Record::default();
@@ -86,7 +86,7 @@ impl Engine {
                 None => (State::Missing, super::value::WARMING),
             };
             series.ordinals.push(*ordinal);
-            series.outcomes.push(outcome(state, missing, value));
+            series.outcomes.push(outcome(state, missing, super::said::code(value)));
             for (column, (node, kind)) in series.fields.iter_mut().zip(&fields) {
                 column.push(match index {
                     Some(index) if !missing => self.value(*kind, record.columns[*node as usize][index]),
