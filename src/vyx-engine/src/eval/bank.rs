@@ -34,41 +34,40 @@ pub(crate) fn bank<S: Indicator + 'static>(make: impl Fn() -> S + Send + 'static
 
 struct States<S, Make> {
     make: Make,
-    cells: Vec<Option<Cell<S>>>,
+    cells: Vec<Cell<S>>,
 }
 
 /// The state for one slot.
 struct Cell<S> {
     state: S,
     /// Candles that it was shown.
-    shown: usize,
+    shown: u32,
 }
 
 impl<S: Indicator, Make: Fn() -> S + Send> Bank for States<S, Make> {
     fn grow(&mut self, slots: usize) {
-        self.cells.resize_with(slots, || None);
+        let Self { make, cells } = self;
+        cells.resize_with(slots, || Cell { state: make(), shown: 0 });
     }
 
     fn reset(&mut self, slot: usize) {
-        self.cells[slot] = Some(Cell { state: (self.make)(), shown: 0 });
+        self.cells[slot] = Cell { state: (self.make)(), shown: 0 };
     }
 
     fn step(&mut self, warm_up: usize, over: Over<'_>, inputs: &[&[f64]], outputs: &mut [Vec<f64>]) {
         match over {
             Over::Symbols(slots) => {
                 for (lane, &slot) in slots.iter().enumerate() {
-                    self.cells[slot].as_mut().expect(RUN_FIRST).step(warm_up, lane, inputs, outputs);
+                    self.cells[slot].step(warm_up, lane, inputs, outputs);
                 }
             }
             Over::Candles { slot, length } => {
-                let cell = self.cells[slot].as_mut().expect(RUN_FIRST);
+                let cell = &mut self.cells[slot];
                 (0..length).for_each(|lane| cell.step(warm_up, lane, inputs, outputs));
             }
         }
     }
 }
-
-const RUN_FIRST: &str = "a slot is reset before its first candle";
 
 impl<S: Indicator> Cell<S> {
     #[inline]
@@ -84,7 +83,7 @@ impl<S: Indicator> Cell<S> {
         let mut given = [0.0; MAX_OUTPUTS];
         let given = &mut given[..outputs.len()];
         self.state.update(taken, given);
-        let reason = if self.shown < warm_up { WARMING } else { UNDEFINED };
+        let reason = if (self.shown as usize) < warm_up { WARMING } else { UNDEFINED };
         self.shown += 1;
         for (value, column) in given.iter().zip(outputs) {
             column[lane] = if value.is_nan() { reason } else { *value };

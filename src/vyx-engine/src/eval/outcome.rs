@@ -87,15 +87,16 @@ impl<'a> Outcomes<'a> {
         let (linked, slot) = (self.linked(program), self.slots[symbol]);
         let lane = &self.engine.lanes[slot];
         let missing = linked.clocks.iter().any(|clock| self.engine.misses(*clock, slot));
-        outcome(lane.state, missing, self.engine.said.now(slot)[linked.fire])
+        outcome(lane.state, missing, self.engine.said.row(linked.fire).now[slot])
     }
 
     /// What a program says of the candle, symbol after symbol.
     pub fn all(&self, program: usize) -> impl Iterator<Item = Outcome> + '_ {
         let linked = self.linked(program);
-        self.slots.iter().map(|slot| {
+        let row = &self.engine.said.row(linked.fire).now;
+        self.slots.iter().map(move |slot| {
             let missing = linked.clocks.iter().any(|clock| self.engine.misses(*clock, *slot));
-            outcome(self.engine.lanes[*slot].state, missing, self.engine.said.now(*slot)[linked.fire])
+            outcome(self.engine.lanes[*slot].state, missing, row[*slot])
         })
     }
 
@@ -104,7 +105,7 @@ impl<'a> Outcomes<'a> {
         let (linked, slot) = (self.linked(program), self.slots[symbol]);
         let lane = &self.engine.lanes[slot];
         let missing = linked.clocks.iter().any(|clock| lane.missing_before[usize::from(*clock)]);
-        outcome(lane.state_before, missing, self.engine.said.before(slot)[linked.fire])
+        outcome(lane.state_before, missing, self.engine.said.row(linked.fire).before[slot])
     }
 
     /// Metadata: each field's key with its value at the candle; `HistoryMissing` where nothing can be said of it.

@@ -132,6 +132,7 @@ impl Engine {
                 stage.take(&candles, candle);
                 stepping.push(place);
             } else {
+                self.said.pass(place);
                 self.run(market, place, (ordinal, start), close, None, &mut Record::default(), &[]);
             }
             let lane = &mut self.lanes[place];
@@ -250,7 +251,6 @@ impl Engine {
         let lane = &mut self.lanes[place];
         lane.state_before = if lane.at.is_some() { State::Ready } else { State::Missing };
         lane.missing_before = lane.links.iter().map(|link| link.is_some_and(|link| link.missing)).collect();
-        self.said.pass(place);
     }
 
     fn links_hold(&self, market: &dyn Market, place: usize, ordinal: i64) -> bool {
@@ -285,7 +285,7 @@ impl Engine {
                     self.lanes[place].links[position] = Some(self.link(position, place));
                 }
             } else {
-                self.run(market, place, (before, start), close, Some(scope), &mut Record::default(), &[]);
+                self.relive(market, place, (before, start), close, Some(&scope), &mut Record::default(), &[]);
             }
         }
         self.lanes[place].at.is_some()
@@ -293,38 +293,58 @@ impl Engine {
 
     /// Runs a symbol's history up to a candle, given with the first ordinal of the history: all nodes, or those of
     /// `scope`. The other clocks' histories are those of their newest candles at `time`. Values of `wanted` nodes are
-    /// recorded.
+    /// recorded; what programs say of the candle is what they say now.
     #[expect(clippy::too_many_arguments, reason = "what is run, how far, on what, and what is kept of it")]
     pub(super) fn run(
         &mut self,
         market: &dyn Market,
         place: usize,
-        (ordinal, start): (i64, i64),
+        candle: (i64, i64),
         time: Millis,
         scope: Option<Vec<Id>>,
         record: &mut Record,
         wanted: &[Id],
     ) {
-        let slot = self.lanes[place].slot;
-        let (candles, others, links) = self.history(market, place, (ordinal, start), time, scope.as_deref());
+        let last = self.relive(market, place, candle, time, scope.as_deref(), record, wanted);
         let plan = &self.plan.clocks[0];
         let scope = scope.as_ref().unwrap_or(&plan.all);
         let own = &mut self.clocks[0];
-        own.states.reset(plan, scope, slot);
-        if let Some(last) = own.stream(plan, scope, slot, &candles, &others, wanted, record) {
+        if let Some(last) = last {
             own.keep(plan, scope, last, &[place]);
             let all = scope.len() == plan.steps.len();
             for (rule, fire) in self.plan.fires.iter().enumerate() {
                 if all || scope.binary_search(fire).is_ok() {
-                    self.said.say(rule, &[place], &own.scratch[*fire as usize][last..=last]);
+                    self.said.say(rule, place, own.scratch[*fire as usize][last]);
                 }
             }
         }
+        self.lanes[place].version = self.version;
+    }
+
+    /// The same without taking over what is said. Gives the lane of the last candle.
+    #[expect(clippy::too_many_arguments, reason = "as above")]
+    fn relive(
+        &mut self,
+        market: &dyn Market,
+        place: usize,
+        (ordinal, start): (i64, i64),
+        time: Millis,
+        scope: Option<&[Id]>,
+        record: &mut Record,
+        wanted: &[Id],
+    ) -> Option<usize> {
+        let slot = self.lanes[place].slot;
+        let (candles, others, links) = self.history(market, place, (ordinal, start), time, scope);
+        let plan = &self.plan.clocks[0];
+        let scope = scope.unwrap_or(&plan.all);
+        let own = &mut self.clocks[0];
+        own.states.reset(plan, scope, slot);
+        let last = own.stream(plan, scope, slot, &candles, &others, wanted, record);
         let lane = &mut self.lanes[place];
         links.into_iter().enumerate().for_each(|(position, link)| lane.links[position + 1] = Some(link));
         // The market may have lost the candle since it was looked at; then there is no value.
         lane.at = (candles.ordinal.last() == Some(&ordinal)).then_some((ordinal, start));
-        lane.version = self.version;
+        last
     }
 
     /// What a run of a symbol's history reads: its candles, the other clocks' runs, and what these stand on.
@@ -377,7 +397,7 @@ impl Engine {
             exec::run(plan, &plan.all, &mut own.scratch, &mut own.states, &lanes);
             own.keep(plan, &plan.all, 0, places);
             for (rule, fire) in self.plan.fires.iter().enumerate() {
-                self.said.say(rule, places, &own.scratch[*fire as usize]);
+                self.said.step(rule, places, &own.scratch[*fire as usize]);
             }
         }
     }

@@ -1,4 +1,4 @@
-//! What programs said last: for each symbol one byte a rule, at its newest candle and at the one before.
+//! What programs said last: for each rule one byte a symbol, at the symbol's newest candle and at the one before.
 
 use super::value::{TRUE, UNDEFINED};
 
@@ -12,54 +12,63 @@ pub(super) fn code(value: f64) -> u8 {
     u8::from(value == TRUE) | undecided
 }
 
-/// The rows of all symbols. What is written goes along a column of values, what is read along a row.
+/// By rule.
 #[derive(Default)]
-pub(super) struct Said {
-    width: usize,
-    now: Vec<u8>,
-    before: Vec<u8>,
+pub(super) struct Said(Vec<Row>);
+
+/// One rule's values, by place.
+#[derive(Clone, Default)]
+pub(super) struct Row {
+    pub now: Vec<u8>,
+    pub before: Vec<u8>,
 }
 
 impl Said {
-    /// Nothing known of `places` symbols and `width` rules.
-    pub fn new(places: usize, width: usize) -> Said {
-        Said { width, now: vec![WARMING; places * width], before: vec![WARMING; places * width] }
+    /// Nothing known of `places` symbols and `rules` rules, unless it is taken over: `theirs` gives the old position of
+    /// each that was there before.
+    pub fn new(places: usize, old: &mut Said, theirs: &[Option<usize>]) -> Said {
+        let mut said = Said(vec![Row::default(); theirs.len()]);
+        for (row, theirs) in said.0.iter_mut().zip(theirs).filter_map(|(row, theirs)| Some((row, (*theirs)?))) {
+            std::mem::swap(row, &mut old.0[theirs]);
+        }
+        said.grow(places);
+        said
     }
 
     pub fn grow(&mut self, places: usize) {
-        self.now.resize(places * self.width, WARMING);
-        self.before.resize(places * self.width, WARMING);
-    }
-
-    /// Takes over what is known of the same rules; `theirs` gives each one's old position.
-    pub fn adopt(&mut self, old: &Said, theirs: &[Option<usize>]) {
-        let rows = |said: &Said| if said.width == 0 { 0 } else { said.now.len() / said.width };
-        for place in 0..rows(self).min(rows(old)) {
-            for (rule, theirs) in theirs.iter().enumerate().filter_map(|(rule, theirs)| Some((rule, (*theirs)?))) {
-                self.now[place * self.width + rule] = old.now[place * old.width + theirs];
-                self.before[place * self.width + rule] = old.before[place * old.width + theirs];
-            }
+        for row in &mut self.0 {
+            row.now.resize(places, WARMING);
+            row.before.resize(places, WARMING);
         }
     }
 
     /// What was said at the newest candle is now what was said before.
     pub fn pass(&mut self, place: usize) {
-        let row = place * self.width..(place + 1) * self.width;
-        self.before[row.clone()].copy_from_slice(&self.now[row]);
+        self.0.iter_mut().for_each(|row| row.before[place] = row.now[place]);
     }
 
-    /// A rule's values for these symbols.
-    pub fn say(&mut self, rule: usize, places: &[usize], values: &[f64]) {
-        for (place, value) in places.iter().zip(values) {
-            self.now[place * self.width + rule] = code(*value);
+    /// A rule's value for a symbol.
+    pub fn say(&mut self, rule: usize, place: usize, value: f64) {
+        self.0[rule].now[place] = code(value);
+    }
+
+    /// A rule's values at the next candle of these symbols, in order of their places.
+    pub fn step(&mut self, rule: usize, places: &[usize], values: &[f64]) {
+        let Row { now, before } = &mut self.0[rule];
+        let (first, last) = (places[0], places[places.len() - 1]);
+        if last - first + 1 == places.len() {
+            let range = first..=last;
+            before[range.clone()].copy_from_slice(&now[range.clone()]);
+            now[range].iter_mut().zip(values).for_each(|(now, value)| *now = code(*value));
+        } else {
+            for (place, value) in places.iter().zip(values) {
+                before[*place] = now[*place];
+                now[*place] = code(*value);
+            }
         }
     }
 
-    pub fn now(&self, place: usize) -> &[u8] {
-        &self.now[place * self.width..(place + 1) * self.width]
-    }
-
-    pub fn before(&self, place: usize) -> &[u8] {
-        &self.before[place * self.width..(place + 1) * self.width]
+    pub fn row(&self, rule: usize) -> &Row {
+        &self.0[rule]
     }
 }

@@ -1,8 +1,9 @@
 //! Moving averages, all TA-Lib's.
 
-use super::talib::{CORE, lookback, of_one_period, streams};
+use super::talib::{CORE, lookback, of_one_period, stream, streams};
 use super::{SOURCE, candles, period};
-use crate::catalog::Function;
+use crate::catalog::{Function, Indicator};
+use crate::eval::bank::bank;
 
 pub(crate) const SMA: Function = Function {
     name: "sma",
@@ -11,9 +12,21 @@ pub(crate) const SMA: Function = Function {
     outputs: &["sma"],
     warm_up: |p| lookback(CORE.sma_lookback(period(p, 0))),
     doc: "Simple moving average of the last `length` candles (TA-Lib SMA).",
-    open: of_one_period!(sma_lookback, sma_open),
+    open: |p| {
+        let n = period(p, 0);
+        bank(move || average(n))
+    },
     ..Function::PLAIN
 };
+
+/// The simple average of `n` candles, as part of other functions.
+pub(super) fn average(n: i32) -> impl Indicator {
+    stream(
+        lookback(CORE.sma_lookback(n)),
+        move |c, [x]| c.sma_open(x, n).map(|(h, v)| (h, [v])),
+        |h, [x]| h.update(x).map(|v| [v]),
+    )
+}
 
 pub(crate) const EMA: Function = Function {
     name: "ema",

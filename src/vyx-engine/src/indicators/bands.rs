@@ -1,8 +1,10 @@
 //! Spread around an average.
 
-use super::talib::{CORE, lookback, streams};
+use super::averages::average;
+use super::talib::{CORE, lookback, stream};
 use super::{SOURCE, candles, period};
-use crate::catalog::{Function, Param};
+use crate::catalog::{Function, Indicator, Param};
+use crate::eval::bank::bank;
 use ta_lib::MAType::SMA;
 
 pub(crate) const BBANDS: Function = Function {
@@ -18,17 +20,37 @@ pub(crate) const BBANDS: Function = Function {
     doc: "Bollinger bands: simple average ± mult population standard deviations (TA-Lib BBANDS); width = (upper − lower) / middle; percent = (source − lower) / (upper − lower), undefined where the bands meet.",
     open: |p| {
         let (n, mult) = (period(p, 0), p[1]);
-        let record = |x: f64, (upper, middle, lower): (f64, f64, f64)| {
-            [upper, middle, lower, (upper - lower) / middle, (x - lower) / (upper - lower)]
-        };
-        streams(
-            lookback(CORE.bbands_lookback(n, mult, mult, SMA)),
-            move |c, [x]| c.bbands_open(x, n, mult, mult, SMA).map(|(h, v)| (h, record(x[x.len() - 1], v))),
-            move |h, [x]| h.update(x).map(|v| record(x, v)),
-        )
+        bank(move || Bands { average: average(n), deviation: deviation(n), mult })
     },
     ..Function::PLAIN
 };
+
+/// TA-Lib's BBANDS from its two parts: a tenth of the memory of its own state, which has room for averages of all kinds.
+struct Bands<Average, Deviation> {
+    average: Average,
+    deviation: Deviation,
+    mult: f64,
+}
+
+impl<Average: Indicator, Deviation: Indicator> Indicator for Bands<Average, Deviation> {
+    fn update(&mut self, inputs: &[f64], outputs: &mut [f64]) {
+        let (mut middle, mut deviation) = ([f64::NAN], [f64::NAN]);
+        self.average.update(inputs, &mut middle);
+        self.deviation.update(inputs, &mut deviation);
+        let ([middle], spread) = (middle, deviation[0] * self.mult);
+        let (upper, lower) = (middle + spread, middle - spread);
+        let bands = [upper, middle, lower, (upper - lower) / middle, (inputs[0] - lower) / (upper - lower)];
+        outputs.copy_from_slice(&bands);
+    }
+}
+
+fn deviation(n: i32) -> impl Indicator {
+    stream(
+        lookback(CORE.stddev_lookback(n, 1.0)),
+        move |c, [x]| c.stddev_open(x, n, 1.0).map(|(h, v)| (h, [v])),
+        |h, [x]| h.update(x).map(|v| [v]),
+    )
+}
 
 pub(crate) const STDEV: Function = Function {
     name: "stdev",
@@ -40,12 +62,7 @@ pub(crate) const STDEV: Function = Function {
     doc: "Population standard deviation of the last `length` candles (TA-Lib STDDEV, Pine's biased default).",
     open: |p| {
         let n = period(p, 0);
-        let lookback = lookback(CORE.stddev_lookback(n, 1.0));
-        streams(
-            lookback,
-            move |c, [x]| c.stddev_open(x, n, 1.0).map(|(h, v)| (h, [v])),
-            |h, [x]| h.update(x).map(|v| [v]),
-        )
+        bank(move || deviation(n))
     },
     ..Function::PLAIN
 };

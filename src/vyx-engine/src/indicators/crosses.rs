@@ -15,7 +15,9 @@ pub(crate) const CROSSOVER: Function = Function {
     kind: Kind::Bool,
     warm_up: |_| 1,
     doc: "a > b now and a <= b on the candle before.",
-    open: |_| bank(move || Cross { before: None, crossed: |(a0, b0), (a, b)| a > b && a0 <= b0 }),
+    open: |_| {
+        bank(move || Cross { before: None, crossed: |(a0, b0): (f64, f64), (a, b): (f64, f64)| a > b && a0 <= b0 })
+    },
     ..Function::PLAIN
 };
 
@@ -27,7 +29,9 @@ pub(crate) const CROSSUNDER: Function = Function {
     kind: Kind::Bool,
     warm_up: |_| 1,
     doc: "a < b now and a >= b on the candle before.",
-    open: |_| bank(move || Cross { before: None, crossed: |(a0, b0), (a, b)| a < b && a0 >= b0 }),
+    open: |_| {
+        bank(move || Cross { before: None, crossed: |(a0, b0): (f64, f64), (a, b): (f64, f64)| a < b && a0 >= b0 })
+    },
     ..Function::PLAIN
 };
 
@@ -40,17 +44,21 @@ pub(crate) const CROSS: Function = Function {
     warm_up: |_| 1,
     doc: "crossover(a, b) or crossunder(a, b).",
     open: |_| {
-        bank(move || Cross { before: None, crossed: |(a0, b0), (a, b)| (a > b && a0 <= b0) || (a < b && a0 >= b0) })
+        bank(move || Cross {
+            before: None,
+            crossed: |(a0, b0): (f64, f64), (a, b): (f64, f64)| (a > b && a0 <= b0) || (a < b && a0 >= b0),
+        })
     },
     ..Function::PLAIN
 };
 
-struct Cross {
+struct Cross<Crossed> {
     before: Option<(f64, f64)>,
-    crossed: fn(before: (f64, f64), now: (f64, f64)) -> bool,
+    /// By what was before and what is now.
+    crossed: Crossed,
 }
 
-impl Indicator for Cross {
+impl<Crossed: Fn((f64, f64), (f64, f64)) -> bool + Send> Indicator for Cross<Crossed> {
     fn update(&mut self, inputs: &[f64], outputs: &mut [f64]) {
         let now = (inputs[0], inputs[1]);
         outputs[0] = self.before.map_or(f64::NAN, |before| f64::from((self.crossed)(before, now)));

@@ -37,7 +37,7 @@ pub(crate) const LOWEST: Function = Function {
 
 /// The largest value of a sliding window, amortised constant time: the candidates that no later value has reached,
 /// oldest and largest first.
-struct Window {
+pub(super) struct Window {
     length: usize,
     /// Candles taken.
     taken: usize,
@@ -46,17 +46,17 @@ struct Window {
 }
 
 impl Window {
-    fn new(length: usize) -> Window {
+    pub fn new(length: usize) -> Window {
         Window { length, taken: 0, candidates: VecDeque::new() }
     }
 
     /// The largest of the last `length` values, or `None` while there are fewer.
-    fn largest(&self) -> Option<f64> {
+    pub fn largest(&self) -> Option<f64> {
         let (_, value) = self.candidates.front()?;
         (self.taken >= self.length).then_some(*value)
     }
 
-    fn push(&mut self, value: f64) {
+    pub fn push(&mut self, value: f64) {
         while self.candidates.back().is_some_and(|(_, v)| *v <= value) {
             self.candidates.pop_back();
         }
