@@ -31,7 +31,7 @@ impl Engine {
         let plan = Plan::build(self.interval, &programs, &self.plan.texts);
         let old_plan = std::mem::replace(&mut self.plan, plan);
         let mut old_clocks = std::mem::take(&mut self.clocks);
-        let mut old_said = std::mem::take(&mut self.said);
+        let old_said = std::mem::take(&mut self.said);
         self.drop_prepared();
         // By clock: its old position, and each node's old number.
         let mut known: Vec<Option<(usize, Vec<Option<Id>>)>> = vec![None; self.plan.clocks.len()];
@@ -57,7 +57,7 @@ impl Engine {
             old_plan.fires.iter().position(|old| *old == node)
         };
         let theirs: Vec<_> = self.plan.fires.iter().map(same).collect();
-        self.said = Said::new(self.lanes.len(), &mut old_said, &theirs);
+        self.said = Said::new(self.lanes.len(), &old_said, &theirs);
         // What no program asked for before was computed, but not kept.
         for (fire, _) in self.plan.fires.iter().zip(&theirs).filter(|(_, theirs)| theirs.is_none()) {
             self.clocks[0].since[*fire as usize] = self.version;

@@ -87,16 +87,15 @@ impl<'a> Outcomes<'a> {
         let (linked, slot) = (self.linked(program), self.slots[symbol]);
         let lane = &self.engine.lanes[slot];
         let missing = linked.clocks.iter().any(|clock| self.engine.misses(*clock, slot));
-        outcome(lane.state, missing, self.engine.said.row(linked.fire).now[slot])
+        outcome(lane.state, missing, self.engine.said.now(linked.fire, slot))
     }
 
     /// What a program says of the candle, symbol after symbol.
     pub fn all(&self, program: usize) -> impl Iterator<Item = Outcome> + '_ {
         let linked = self.linked(program);
-        let row = &self.engine.said.row(linked.fire).now;
         self.slots.iter().map(move |slot| {
             let missing = linked.clocks.iter().any(|clock| self.engine.misses(*clock, *slot));
-            outcome(self.engine.lanes[*slot].state, missing, row[*slot])
+            outcome(self.engine.lanes[*slot].state, missing, self.engine.said.now(linked.fire, *slot))
         })
     }
 
@@ -105,7 +104,7 @@ impl<'a> Outcomes<'a> {
         let (linked, slot) = (self.linked(program), self.slots[symbol]);
         let lane = &self.engine.lanes[slot];
         let missing = linked.clocks.iter().any(|clock| lane.missing_before[usize::from(*clock)]);
-        outcome(lane.state_before, missing, self.engine.said.row(linked.fire).before[slot])
+        outcome(lane.state_before, missing, self.engine.said.before(linked.fire, slot))
     }
 
     /// Metadata: each field's key with its value at the candle; `HistoryMissing` where nothing can be said of it.

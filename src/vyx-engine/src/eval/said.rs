@@ -1,5 +1,6 @@
 //! What programs said last: for each rule one byte a symbol, at the symbol's newest candle and at the one before.
 
+use super::clock::CHUNK;
 use super::value::{TRUE, UNDEFINED};
 
 /// A rule's value in a byte.
@@ -12,63 +13,77 @@ pub(super) fn code(value: f64) -> u8 {
     u8::from(value == TRUE) | undecided
 }
 
-/// By rule.
+/// In blocks of as many places as take a step together, rule after rule: a step writes straight on.
 #[derive(Default)]
-pub(super) struct Said(Vec<Row>);
-
-/// One rule's values, by place.
-#[derive(Clone, Default)]
-pub(super) struct Row {
-    pub now: Vec<u8>,
-    pub before: Vec<u8>,
+pub(super) struct Said {
+    rules: usize,
+    /// By block, then rule.
+    rows: Vec<Row>,
 }
 
+/// What one rule said of the places of a block.
+#[derive(Clone, Copy)]
+struct Row {
+    now: [u8; CHUNK],
+    before: [u8; CHUNK],
+}
+
+const UNKNOWN: Row = Row { now: [WARMING; CHUNK], before: [WARMING; CHUNK] };
+
 impl Said {
-    /// Nothing known of `places` symbols and `rules` rules, unless it is taken over: `theirs` gives the old position of
-    /// each that was there before.
-    pub fn new(places: usize, old: &mut Said, theirs: &[Option<usize>]) -> Said {
-        let mut said = Said(vec![Row::default(); theirs.len()]);
-        for (row, theirs) in said.0.iter_mut().zip(theirs).filter_map(|(row, theirs)| Some((row, (*theirs)?))) {
-            std::mem::swap(row, &mut old.0[theirs]);
-        }
+    /// Nothing known of `places` symbols, unless it is taken over: `theirs` gives for each rule its old position, if it was
+    /// there before.
+    pub fn new(places: usize, old: &Said, theirs: &[Option<usize>]) -> Said {
+        let mut said = Said { rules: theirs.len(), rows: Vec::new() };
         said.grow(places);
+        let blocks = said.rows.chunks_mut(theirs.len().max(1)).zip(old.rows.chunks(old.rules.max(1)));
+        for (mine, old) in blocks {
+            for (row, theirs) in mine.iter_mut().zip(theirs) {
+                *row = theirs.map_or(UNKNOWN, |theirs| old[theirs]);
+            }
+        }
         said
     }
 
     pub fn grow(&mut self, places: usize) {
-        for row in &mut self.0 {
-            row.now.resize(places, WARMING);
-            row.before.resize(places, WARMING);
-        }
+        self.rows.resize(places.div_ceil(CHUNK) * self.rules, UNKNOWN);
     }
 
     /// What was said at the newest candle is now what was said before.
     pub fn pass(&mut self, place: usize) {
-        self.0.iter_mut().for_each(|row| row.before[place] = row.now[place]);
+        let lane = place % CHUNK;
+        self.block(place / CHUNK).iter_mut().for_each(|row| row.before[lane] = row.now[lane]);
     }
 
     /// A rule's value for a symbol.
     pub fn say(&mut self, rule: usize, place: usize, value: f64) {
-        self.0[rule].now[place] = code(value);
+        self.block(place / CHUNK)[rule].now[place % CHUNK] = code(value);
     }
 
     /// A rule's values at the next candle of these symbols, in order of their places.
     pub fn step(&mut self, rule: usize, places: &[usize], values: &[f64]) {
-        let Row { now, before } = &mut self.0[rule];
-        let (first, last) = (places[0], places[places.len() - 1]);
-        if last - first + 1 == places.len() {
-            let range = first..=last;
-            before[range.clone()].copy_from_slice(&now[range.clone()]);
-            now[range].iter_mut().zip(values).for_each(|(now, value)| *now = code(*value));
-        } else {
-            for (place, value) in places.iter().zip(values) {
-                before[*place] = now[*place];
-                now[*place] = code(*value);
-            }
+        if places.len() == CHUNK && places[0].is_multiple_of(CHUNK) && places[CHUNK - 1] == places[0] + CHUNK - 1 {
+            let row = &mut self.block(places[0] / CHUNK)[rule];
+            row.before = row.now;
+            row.now.iter_mut().zip(values).for_each(|(now, value)| *now = code(*value));
+            return;
+        }
+        for (place, value) in places.iter().zip(values) {
+            let (row, lane) = (&mut self.block(place / CHUNK)[rule], place % CHUNK);
+            row.before[lane] = row.now[lane];
+            row.now[lane] = code(*value);
         }
     }
 
-    pub fn row(&self, rule: usize) -> &Row {
-        &self.0[rule]
+    pub fn now(&self, rule: usize, place: usize) -> u8 {
+        self.rows[place / CHUNK * self.rules + rule].now[place % CHUNK]
+    }
+
+    pub fn before(&self, rule: usize, place: usize) -> u8 {
+        self.rows[place / CHUNK * self.rules + rule].before[place % CHUNK]
+    }
+
+    fn block(&mut self, number: usize) -> &mut [Row] {
+        &mut self.rows[number * self.rules..][..self.rules]
     }
 }
