@@ -147,6 +147,11 @@ impl<'a> Close<'a> {
         clocks(version).iter().filter(move |clock| is_missing(*clock))
     }
 
+    /// Whether no other symbol's data and no history is missing, whatever a version reads.
+    pub fn is_free_of_obstacles(&self, candle: &Candidate) -> bool {
+        self.clear && candle.never.is_empty()
+    }
+
     /// What stands in the way of evaluating a version for a symbol.
     pub fn obstacle(&self, version: &Version, candle: &Candidate) -> Option<Obstacle> {
         if let Err(why) = version.program() {
@@ -155,7 +160,7 @@ impl<'a> Close<'a> {
         if let (Some(_), Some(Err(why))) = (version.min_quote_volume_24h, candle.volume) {
             return Some(Obstacle::Failed("volume", format!("the volume of 24 hours {why}")));
         }
-        if self.clear && candle.never.is_empty() {
+        if self.is_free_of_obstacles(candle) {
             return None;
         }
         for clock in clocks(version) {

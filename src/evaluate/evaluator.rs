@@ -135,6 +135,28 @@ impl Evaluator {
         (!batch.is_empty()).then_some(batch)
     }
 
+    /// Runs the histories that the next candles will need, for about so long; whether there may be more of them.
+    pub fn prepare(&mut self, store: Store<'static>, budget: Duration) -> bool {
+        let began = Instant::now();
+        let market = StoreMarket::new(store);
+        let symbols: Vec<Symbol> = encoding::symbols(store).map(|entry| entry.info.symbol).collect();
+        let mut lost = Vec::new();
+        for (interval, warm) in &mut self.engines {
+            let next = interval.last_closed(store.market_time()) + 1;
+            while isolate::prepare(warm, &market, &symbols, next) {
+                pgrx::check_for_interrupts!();
+                if began.elapsed() >= budget {
+                    break;
+                }
+            }
+            if market.take_failed() {
+                lost.push(*interval);
+            }
+        }
+        lost.iter().for_each(|interval| drop(self.engines.remove(interval)));
+        began.elapsed() >= budget
+    }
+
     /// Whether something waits that time alone makes due.
     pub fn is_waiting(&self) -> bool {
         self.waiting
@@ -222,7 +244,10 @@ fn enter(
     overdue: bool,
     entries: &mut Entries,
 ) {
-    let placed: Vec<_> = close.versions().map(|version| (version, places.get(&version.key))).collect();
+    let placed: Vec<_> = close
+        .versions()
+        .map(|version| (version, places.get(&version.key), version.program().is_ok() && version.covers_all()))
+        .collect();
     let mut symbol = 0;
     for candle in due {
         if entries.signals.len() >= MOST_SIGNALS {
@@ -237,8 +262,19 @@ fn enter(
             continue;
         };
         let said = Said { outcomes, symbol, name: candle.line.symbol, kline, interval: close.interval };
+        let opinions = outcomes.of(symbol);
         symbol += 1;
-        for (version, program) in placed.iter().filter(|(version, _)| candle.is_wanted_by(version)) {
+        let is_free = close.is_free_of_obstacles(&candle);
+        for (version, program, is_for_all) in &placed {
+            // Nearly every pair ends here.
+            if let (true, true, Some(program)) = (is_free, is_for_all, program)
+                && said.is_counted(entries.cycle, opinions.now(**program))
+            {
+                continue;
+            }
+            if !candle.is_wanted_by(version) {
+                continue;
+            }
             match (close.obstacle(version, &candle), program) {
                 (None, Some(program)) => said.enter(entries, version, **program),
                 (None, None) => unreachable!("a version without a program has that for an obstacle"),

@@ -29,6 +29,17 @@ pub fn evaluate(warm: &mut Warm, market: &StoreMarket, symbols: &[Symbol], ordin
     }
 }
 
+/// Runs one of the histories that the next candle will need; whether there may be more. An engine that panics is given up
+/// as a whole: the next evaluation finds out why.
+pub fn prepare(warm: &mut Warm, market: &StoreMarket, symbols: &[Symbol], next: i64) -> bool {
+    let ran = catch_unwind(AssertUnwindSafe(|| warm.engine.prepare(market, symbols, next, 1)));
+    ran.map(|histories| histories > 0).unwrap_or_else(|_| {
+        let versions = std::mem::replace(warm, Warm::new(warm.interval())).versions;
+        warm.set(versions.into_iter());
+        false
+    })
+}
+
 /// The versions that panic by themselves, each with what it says: halves are tried, and halves of those that panic.
 fn broken<T: Clone>(versions: &[T], panics: &dyn Fn(&[T]) -> Option<String>) -> Vec<(T, String)> {
     match (versions, panics(versions)) {

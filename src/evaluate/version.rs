@@ -35,6 +35,11 @@ impl Version {
         }
     }
 
+    /// Whether it looks at every symbol, whatever is traded in it.
+    pub fn covers_all(&self) -> bool {
+        self.symbols.is_none() && self.min_quote_volume_24h.is_none()
+    }
+
     /// Whether it looks at this symbol.
     pub fn covers(&self, symbol: &Symbol) -> bool {
         self.symbols.as_ref().is_none_or(|symbols| symbols.contains(symbol))

@@ -54,7 +54,7 @@ pub extern "C-unwind" fn vyx_evaluate_main(_arg: pg_sys::Datum) {
     block.started(std::process::id() as i32, shmem::proc_number(), wall_time());
     connect(&store);
     pin_settings();
-    Worker { store, evaluator: Evaluator::default(), seen: None, failures: 0, locked: 0 }.run()
+    Worker { store, evaluator: Evaluator::default(), seen: None, prepared: None, failures: 0, locked: 0 }.run()
 }
 
 #[pg_guard]
@@ -148,6 +148,8 @@ fn take_reload_pending() -> bool {
 enum Turn {
     /// Something was written: there may be more.
     Written,
+    /// Something was prepared: there may be more.
+    Prepared,
     /// Nothing is due until something closes, or until time has passed.
     Idle,
     /// It cannot evaluate, for this reason.
@@ -172,6 +174,8 @@ struct Worker {
     evaluator: Evaluator,
     /// The store's count of closes before which everything was evaluated.
     seen: Option<u64>,
+    /// The same for what the next candles need.
+    prepared: Option<u64>,
     /// Turns that failed in a row.
     failures: i64,
     /// Turns in a row that waited for a lock in vain.
@@ -188,7 +192,7 @@ impl Worker {
             }
             block.heartbeat(wall_time());
             let longest = match self.turn() {
-                Ok(Turn::Written) => Duration::ZERO,
+                Ok(Turn::Written | Turn::Prepared) => Duration::ZERO,
                 Ok(Turn::Idle) => {
                     block.set_state(WELL);
                     TURN
@@ -235,7 +239,7 @@ impl Worker {
         // Before anything is read: what closes from here on is looked at in the next turn.
         let closes = self.store.close_sequence();
         if self.seen == Some(closes) && !self.evaluator.is_waiting() {
-            return Ok(Turn::Idle);
+            return if self.prepared == Some(closes) { Ok(Turn::Idle) } else { self.prepare(closes) };
         }
         let request = Request { store: self.store, only: None, by: "worker", grace: guc::close_grace() };
         let evaluator = &mut self.evaluator;
@@ -267,6 +271,20 @@ impl Worker {
                 _ => Ok(Turn::Written),
             },
         }
+    }
+}
+
+impl Worker {
+    /// Nothing is due: time for what the next candles will need.
+    fn prepare(&mut self, closes: u64) -> Result<Turn, Trouble> {
+        let mut evaluator = std::mem::take(&mut self.evaluator);
+        let is_more = guarded(|| evaluator.prepare(self.store, TURN / 4))?;
+        self.evaluator = evaluator;
+        if is_more {
+            return Ok(Turn::Prepared);
+        }
+        self.prepared = Some(closes);
+        Ok(Turn::Idle)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::plan::Linked;
 use super::run::{Engine, State};
-use super::said;
+use super::said::{self, SaidOf};
 use super::value::{TRUE, is_warming};
 use crate::program::Kind;
 use std::sync::Arc;
@@ -82,12 +82,15 @@ impl<'a> Outcomes<'a> {
         &self.engine.lanes[self.slots[symbol]].symbol
     }
 
+    /// What programs say of one symbol's candle.
+    pub fn of(&self, symbol: usize) -> Opinions<'a> {
+        let slot = self.slots[symbol];
+        Opinions { engine: self.engine, slot, said: self.engine.said.of(slot), state: self.engine.lanes[slot].state }
+    }
+
     /// What a program says of the candle.
     pub fn now(&self, program: usize, symbol: usize) -> Outcome {
-        let (linked, slot) = (self.linked(program), self.slots[symbol]);
-        let lane = &self.engine.lanes[slot];
-        let missing = linked.clocks.iter().any(|clock| self.engine.misses(*clock, slot));
-        outcome(lane.state, missing, self.engine.said.now(linked.fire, slot))
+        self.of(symbol).now(program)
     }
 
     /// What a program says of the candle, symbol after symbol.
@@ -122,6 +125,23 @@ impl<'a> Outcomes<'a> {
 
     fn linked(&self, program: usize) -> &'a Linked {
         &self.engine.plan.programs[program]
+    }
+}
+
+/// What all programs say of one symbol's candle: for whoever asks one after the other.
+#[derive(Clone, Copy)]
+pub struct Opinions<'a> {
+    engine: &'a Engine,
+    slot: usize,
+    said: SaidOf<'a>,
+    state: State,
+}
+
+impl Opinions<'_> {
+    pub fn now(&self, program: usize) -> Outcome {
+        let linked = &self.engine.plan.programs[program];
+        let missing = linked.clocks.iter().any(|clock| self.engine.misses(*clock, self.slot));
+        outcome(self.state, missing, self.said.now(linked.fire))
     }
 }
 
