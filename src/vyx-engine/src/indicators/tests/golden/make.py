@@ -1,60 +1,104 @@
-"""Makes btc.csv and micro.csv: candles and what PyPI's TA-Lib (the C library) says of them.
+"""Makes the golden vectors: candles, and what PyPI's TA-Lib (the C library) says of them.
 
-    python3 -m venv venv && venv/bin/pip install 'TA-Lib==0.8.*'
+    python3 -m venv venv && venv/bin/pip install 'TA-Lib==0.8.*' numpy
     venv/bin/python make.py path/to/BTCUSDT-1h.csv
 
-The candles are real ones; micro.csv has them at a ten-thousand-millionth of the price, rounded to a tick of 1e-8, where
-older versions of TA-Lib made one line of Bollinger's three.
+For each set of candles, `btc` and `micro`, `SET.csv` holds the candles and `ROOM.SET.csv` the values, a function below
+for each room. The micro set is at a ten-thousand-millionth of the price, rounded to a tick of 1e-8, where older
+versions of TA-Lib made one line of Bollinger's three.
+
+A column is named as the call is: `name`, then fields of the candle for arguments that are not left out, then the
+constants, then `.output` where there are several. A `~` before it says that the value is a difference of its inputs
+and is known to the rounding of those. TA-Lib's numbers are written as they are, all digits.
 """
 import csv
 import pathlib
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import talib
 
 ROWS = 120
+HERE = pathlib.Path(__file__).parent
+SMA = 0
 
 
-def outputs(high, low, close, volume):
-    macd = talib.MACD(close, 12, 26, 9)
-    bands = talib.BBANDS(close, 20, 2.0, 2.0, 0)
-    stoch = talib.STOCH(high, low, close, 14, 3, 0, 3, 0)
+def named(call, outputs, values):
+    """Columns of a call with several outputs."""
+    return {f"{call}.{output}": value for output, value in zip(outputs.split(), values)}
+
+
+def averages(c):
     return {
-        "sma 20": talib.SMA(close, 20),
-        "ema 20": talib.EMA(close, 20),
-        "wma 20": talib.WMA(close, 20),
-        "rsi 14": talib.RSI(close, 14),
-        "macd 12 26 9.0": macd[0],
-        "macd 12 26 9.1": macd[1],
-        "macd 12 26 9.2": macd[2],
-        "bbands 20 2.0": bands[0],
-        "bbands 20 2.1": bands[1],
-        "bbands 20 2.2": bands[2],
-        "atr 14": talib.ATR(high, low, close, 14),
-        "stoch 14 3 3.0": stoch[0],
-        "stoch 14 3 3.1": stoch[1],
-        "adx 14": talib.ADX(high, low, close, 14),
-        "obv": talib.OBV(close, volume),
-        "stdev 20": talib.STDDEV(close, 20, 1.0),
-        "sum 20": talib.SUM(close, 20),
-        "highest 20": talib.MAX(high, 20),
-        "lowest 20": talib.MIN(low, 20),
+        "sma 20": talib.SMA(c.close, 20),
+        "sma volume 20": talib.SMA(c.volume, 20),
+        "ema 20": talib.EMA(c.close, 20),
+        "wma 20": talib.WMA(c.close, 20),
+        "rma 20": talib.RMA(c.close, 20),
     }
 
 
-def write(name, high, low, close, volume):
-    columns = {"high": high, "low": low, "close": close, "volume": volume, **outputs(high, low, close, volume)}
-    path = pathlib.Path(__file__).with_name(name)
-    with path.open("w", newline="") as file:
+def momentum(c):
+    return {
+        "rsi 14": talib.RSI(c.close, 14),
+        **named("~macd 12 26 9", "macd signal hist", talib.MACD(c.close, 12, 26, 9)),
+        **named("stoch 14 3 3", "k d", talib.STOCH(c.high, c.low, c.close, 14, 3, SMA, 3, SMA)),
+    }
+
+
+def trend(c):
+    adx = talib.ADX(c.high, c.low, c.close, 14)
+    both = [f(c.high, c.low, c.close, 14) for f in (talib.PLUS_DI, talib.MINUS_DI)]
+    return {
+        "atr 14": talib.ATR(c.high, c.low, c.close, 14),
+        "adx 14": adx,
+        # All three from the first candle that has an ADX.
+        **named("dmi 14", "plus minus adx", [np.where(np.isnan(adx), np.nan, v) for v in (*both, adx)]),
+    }
+
+
+def bands(c):
+    return {
+        **named("bbands 20 2", "upper middle lower", talib.BBANDS(c.close, 20, 2.0, 2.0, SMA)),
+        "stdev 20": talib.STDDEV(c.close, 20, 1.0),
+    }
+
+
+def volume(c):
+    return {"obv": talib.OBV(c.close, c.volume)}
+
+
+def windows(c):
+    return {
+        "sum 20": talib.SUM(c.close, 20),
+        "highest 20": talib.MAX(c.high, 20),
+        "lowest 20": talib.MIN(c.low, 20),
+    }
+
+
+def patterns(c):
+    return {}
+
+
+def write(name, columns):
+    with (HERE / name).open("w", newline="") as file:
         out = csv.writer(file, lineterminator="\n")
         out.writerow(columns)
         for row in zip(*columns.values()):
             out.writerow(["" if np.isnan(v) else repr(float(v)) for v in row])
 
 
+def vectors(name, candles):
+    write(f"{name}.csv", candles)
+    for room in (averages, momentum, trend, bands, volume, windows, patterns):
+        if columns := room(SimpleNamespace(**candles)):
+            write(f"{room.__name__}.{name}.csv", columns)
+
+
 rows = np.loadtxt(sys.argv[1], delimiter=",", skiprows=1, max_rows=ROWS)
-high, low, close, volume = (np.ascontiguousarray(rows[:, i]) for i in (2, 3, 4, 5))
-write("btc.csv", high, low, close, volume)
-micro = [np.ascontiguousarray(np.round(column * 1e-10, 8)) for column in (high, low, close)]
-write("micro.csv", *micro, volume)
+fields = ("time", "open", "high", "low", "close", "volume")
+btc = {field: np.ascontiguousarray(rows[:, i]) for i, field in enumerate(fields)}
+prices = fields[1:5]
+vectors("btc", btc)
+vectors("micro", {field: np.round(v * 1e-10, 8) if field in prices else v for field, v in btc.items()})
