@@ -4,7 +4,7 @@
 //! it, the list that users see is printed from it.
 
 use crate::eval::bank::Bank;
-use crate::indicators::{averages, bands, crosses, events, momentum, trend, volume, windows};
+use crate::indicators::{averages, bands, crosses, events, momentum, rates, trend, volume, windows};
 use crate::program::{Field, Kind};
 
 /// Most outputs a function has.
@@ -68,15 +68,39 @@ pub trait Indicator: Send {
 }
 
 /// All functions, in the order users see them. Each is declared beside its arithmetic, in a room of `indicators`.
-static FUNCTIONS: [Function; 27] = [
+static FUNCTIONS: &[Function] = &[
     averages::SMA,
     averages::EMA,
     averages::WMA,
     averages::RMA,
+    averages::HMA,
+    averages::VWMA,
+    averages::DEMA,
+    averages::TEMA,
+    averages::TRIMA,
+    averages::ZLEMA,
+    averages::KAMA,
+    averages::T3,
+    averages::ALMA,
+    averages::SWMA,
     momentum::RSI,
     momentum::STOCHRSI,
     momentum::STOCH,
-    momentum::MACD,
+    momentum::CCI,
+    momentum::MFI,
+    momentum::WILLR,
+    momentum::ULTOSC,
+    momentum::CMO,
+    momentum::CMOU,
+    momentum::BOP,
+    rates::MACD,
+    rates::PPO,
+    rates::APO,
+    rates::MOM,
+    rates::ROC,
+    rates::TRIX,
+    rates::TSI,
+    rates::AO,
     trend::ADX,
     trend::DMI,
     trend::ATR,
@@ -100,7 +124,7 @@ static FUNCTIONS: [Function; 27] = [
 
 /// All functions, in the order users see them.
 pub fn functions() -> &'static [Function] {
-    &FUNCTIONS
+    FUNCTIONS
 }
 
 /// Finds a function by name or alias.

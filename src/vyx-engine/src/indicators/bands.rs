@@ -39,8 +39,9 @@ impl<Average: Indicator, Deviation: Indicator> Indicator for Bands<Average, Devi
         self.deviation.update(inputs, &mut deviation);
         let ([middle], spread) = (middle, deviation[0] * self.mult);
         let (upper, lower) = (middle + spread, middle - spread);
-        let bands = [upper, middle, lower, (upper - lower) / middle, (inputs[0] - lower) / (upper - lower)];
-        outputs.copy_from_slice(&bands);
+        // The rounding of the average may part a flat series from bands that meet.
+        let percent = if upper > lower { (inputs[0] - lower) / (upper - lower) } else { f64::NAN };
+        outputs.copy_from_slice(&[upper, middle, lower, (upper - lower) / middle, percent]);
     }
 }
 

@@ -9,6 +9,7 @@ pub(crate) mod bands;
 pub(crate) mod crosses;
 pub(crate) mod events;
 pub(crate) mod momentum;
+pub(crate) mod rates;
 mod talib;
 pub(crate) mod trend;
 pub(crate) mod volume;
@@ -25,8 +26,19 @@ const fn candles(name: &'static str, min: f64, default: Option<f64>) -> Param {
     Param { name, whole: true, min, max: LONGEST, default }
 }
 
+/// A number that need not be whole.
+const fn real(name: &'static str, min: f64, max: f64, default: f64) -> Param {
+    Param { name, whole: false, min, max, default: Some(default) }
+}
+
 /// The usual first argument: a number, the close if it is left out.
 const SOURCE: Input = Input { name: "source", kind: Kind::Number, default: Some(Field::Close) };
+
+/// The same, hlc3 if it is left out.
+const TYPICAL: Input = Input { name: "source", kind: Kind::Number, default: Some(Field::Hlc3) };
+
+/// What ranges are measured by.
+const HIGH_LOW_CLOSE: &[Field] = &[Field::High, Field::Low, Field::Close];
 
 /// The whole-number parameter at `index`; bounds were checked by the catalog.
 fn whole(params: &[f64], index: usize) -> usize {

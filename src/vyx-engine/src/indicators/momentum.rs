@@ -1,9 +1,9 @@
-//! Oscillators.
+//! Oscillators: where the price stands in what it did lately.
 
 use super::averages::average;
-use super::talib::{CORE, lookback, stream, streams};
+use super::talib::{CORE, lookback, of_one_period, single, stream, streams};
 use super::windows::Window;
-use super::{SOURCE, candles, period};
+use super::{HIGH_LOW_CLOSE, SOURCE, TYPICAL, candles, period};
 use crate::catalog::{Function, Indicator};
 use crate::eval::bank::bank;
 use crate::program::Field;
@@ -31,27 +31,9 @@ fn rsi(length: i32) -> impl Indicator {
     )
 }
 
-pub(crate) const MACD: Function = Function {
-    name: "macd",
-    inputs: &[SOURCE],
-    params: &[candles("fast", 2.0, Some(12.0)), candles("slow", 2.0, Some(26.0)), candles("signal", 1.0, Some(9.0))],
-    outputs: &["macd", "signal", "hist"],
-    warm_up: |p| lookback(CORE.macd_lookback(period(p, 0), period(p, 1), period(p, 2))),
-    doc: "Fast minus slow exponential average, its exponential average, and their difference (TA-Lib MACD).",
-    open: |p| {
-        let (fast, slow, signal) = (period(p, 0), period(p, 1), period(p, 2));
-        streams(
-            lookback(CORE.macd_lookback(fast, slow, signal)),
-            move |c, [x]| c.macd_open(x, fast, slow, signal).map(|(h, (m, s, d))| (h, [m, s, d])),
-            |h, [x]| h.update(x).map(|(m, s, d)| [m, s, d]),
-        )
-    },
-    ..Function::PLAIN
-};
-
 pub(crate) const STOCH: Function = Function {
     name: "stoch",
-    candle: &[Field::High, Field::Low, Field::Close],
+    candle: HIGH_LOW_CLOSE,
     params: &[candles("length", 1.0, Some(14.0)), candles("smooth", 1.0, Some(3.0)), candles("d", 1.0, Some(3.0))],
     outputs: &["k", "d"],
     warm_up: |p| stoch_lookback(period(p, 0), period(p, 1), period(p, 2)),
@@ -115,7 +97,7 @@ pub(crate) const STOCHRSI: Function = Function {
     ],
     outputs: &["k", "d"],
     warm_up: |p| lookback(CORE.rsi_lookback(period(p, 0))) + stoch_lookback(period(p, 1), period(p, 2), period(p, 3)),
-    doc: "The stochastic of the RSI as TradingView plots it: k smoothed by a simple average, d the simple average of k; 0 where the RSI did not move.",
+    doc: "The stochastic of the RSI as TradingView plots it: k smoothed by a simple average of `k` candles (1 leaves it raw, TA-Lib's STOCHRSI), d the simple average of k; 0 where the RSI did not move.",
     open: |p| {
         let (length, [stoch_length, k, d]) = (period(p, 0), [1, 2, 3].map(|index| period(p, index)));
         bank(move || StochRsi { rsi: rsi(length), stoch: stoch(stoch_length, k, d) })
@@ -140,3 +122,104 @@ impl<Rsi: Indicator, Stoch: Indicator> Indicator for StochRsi<Rsi, Stoch> {
         }
     }
 }
+
+pub(crate) const CCI: Function = Function {
+    name: "cci",
+    inputs: &[TYPICAL],
+    params: &[candles("length", 2.0, Some(20.0))],
+    outputs: &["cci"],
+    warm_up: |p| lookback(CORE.cci_lookback(period(p, 0))),
+    doc: "Commodity channel index: (source − its simple average) / (0.015 · mean deviation); 0 on a flat series (TA-Lib CCI).",
+    open: |p| {
+        let n = period(p, 0);
+        // The mean of three equal numbers is that number, exactly.
+        streams(
+            lookback(CORE.cci_lookback(n)),
+            move |c, [x]| c.cci_open(x, x, x, n).map(|(h, v)| (h, [v])),
+            |h, [x]| h.update(x, x, x).map(|v| [v]),
+        )
+    },
+    ..Function::PLAIN
+};
+
+pub(crate) const MFI: Function = Function {
+    name: "mfi",
+    inputs: &[TYPICAL],
+    candle: &[Field::Volume],
+    params: &[candles("length", 2.0, Some(14.0))],
+    outputs: &["mfi"],
+    warm_up: |p| lookback(CORE.mfi_lookback(period(p, 0))),
+    doc: "Money flow index, 0 to 100: the share of source·volume that flowed on candles whose source rose; 0 where none flowed (TA-Lib MFI).",
+    open: |p| {
+        let n = period(p, 0);
+        streams(
+            lookback(CORE.mfi_lookback(n)),
+            move |c, [x, volume]| c.mfi_open(x, x, x, volume, n).map(|(h, v)| (h, [v])),
+            |h, [x, volume]| h.update(x, x, x, volume).map(|v| [v]),
+        )
+    },
+    ..Function::PLAIN
+};
+
+pub(crate) const WILLR: Function = Function {
+    name: "willr",
+    aliases: &["wpr"],
+    candle: HIGH_LOW_CLOSE,
+    params: &[candles("length", 2.0, Some(14.0))],
+    outputs: &["willr"],
+    warm_up: |p| lookback(CORE.willr_lookback(period(p, 0))),
+    doc: "Williams %R, −100 to 0: how far the close is below the highest high, in hundredths of the range; 0 where the range is nil (TA-Lib WILLR).",
+    open: of_one_period!(willr_lookback, willr_open, (high, low, close)),
+    ..Function::PLAIN
+};
+
+pub(crate) const ULTOSC: Function = Function {
+    name: "ultosc",
+    candle: HIGH_LOW_CLOSE,
+    params: &[candles("fast", 1.0, Some(7.0)), candles("middle", 1.0, Some(14.0)), candles("slow", 1.0, Some(28.0))],
+    outputs: &["ultosc"],
+    warm_up: |p| lookback(CORE.ultosc_lookback(period(p, 0), period(p, 1), period(p, 2))),
+    doc: "Ultimate oscillator, 0 to 100: buying pressure over true range in three windows, weighted 4, 2 and 1, the shortest heaviest; 0 where nothing moved (TA-Lib ULTOSC).",
+    open: single!(
+        ultosc_lookback,
+        ultosc_open,
+        (high, low, close),
+        p,
+        fast = period(p, 0),
+        middle = period(p, 1),
+        slow = period(p, 2)
+    ),
+    ..Function::PLAIN
+};
+
+pub(crate) const CMO: Function = Function {
+    name: "cmo",
+    inputs: &[SOURCE],
+    params: &[candles("length", 2.0, Some(14.0))],
+    outputs: &["cmo"],
+    warm_up: |p| lookback(CORE.cmo_lookback(period(p, 0))),
+    doc: "Chande momentum oscillator, −100 to 100: (gains − losses) / (gains + losses), Wilder's smoothing; 0 on a flat series (TA-Lib CMO; cmou sums instead).",
+    open: of_one_period!(cmo_lookback, cmo_open),
+    ..Function::PLAIN
+};
+
+pub(crate) const CMOU: Function = Function {
+    name: "cmou",
+    inputs: &[SOURCE],
+    params: &[candles("length", 2.0, Some(14.0))],
+    outputs: &["cmou"],
+    warm_up: |p| lookback(CORE.cmou_lookback(period(p, 0))),
+    doc: "Chande momentum oscillator as Chande and Pine's ta.cmo have it, from plain sums; 0 on a flat series (TA-Lib CMOU).",
+    open: of_one_period!(cmou_lookback, cmou_open),
+    ..Function::PLAIN
+};
+
+pub(crate) const BOP: Function = Function {
+    name: "bop",
+    candle: &[Field::Open, Field::High, Field::Low, Field::Close],
+    outputs: &["bop"],
+    warm_up: |_| lookback(CORE.bop_lookback()),
+    doc: "Balance of power, −1 to 1: (close − open) / (high − low); 0 where high is low (TA-Lib BOP).",
+    open: single!(bop_lookback, bop_open, (open, high, low, close), _p),
+    ..Function::PLAIN
+};

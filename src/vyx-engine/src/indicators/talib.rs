@@ -41,14 +41,28 @@ where
     bank(move || stream(lookback, open, update))
 }
 
-/// Opens the state of a TA-Lib function of one series and one period, by the names of its lookback and its stream.
+/// Opens a TA-Lib function with one output: the names of its lookback and its stream, its inputs, its constants.
+macro_rules! single {
+    ($lookback:ident, $open:ident, ($($input:ident),+), $p:ident $(, $name:ident = $value:expr)*) => {
+        |$p: &[f64]| {
+            $(let $name = $value;)*
+            streams(
+                lookback(CORE.$lookback($($name),*)),
+                move |c, [$($input),+]| c.$open($($input,)+ $($name),*).map(|(h, v)| (h, [v])),
+                |h, [$($input),+]| h.update($($input),+).map(|v| [v]),
+            )
+        }
+    };
+}
+pub(super) use single;
+
+/// The same of one period, and if not said otherwise of one series.
 macro_rules! of_one_period {
     ($lookback:ident, $open:ident) => {
-        |p: &[f64]| {
-            let n = period(p, 0);
-            let lookback = lookback(CORE.$lookback(n));
-            streams(lookback, move |c, [x]| c.$open(x, n).map(|(h, v)| (h, [v])), |h, [x]| h.update(x).map(|v| [v]))
-        }
+        of_one_period!($lookback, $open, (x))
+    };
+    ($lookback:ident, $open:ident, ($($input:ident),+)) => {
+        $crate::indicators::talib::single!($lookback, $open, ($($input),+), p, n = period(p, 0))
     };
 }
 pub(super) use of_one_period;

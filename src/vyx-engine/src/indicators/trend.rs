@@ -1,12 +1,10 @@
 //! Range and direction of the candles.
 
 use super::talib::{CORE, lookback, stream, streams};
-use super::{candles, period};
+use super::{HIGH_LOW_CLOSE, candles, period};
 use crate::catalog::{Function, Indicator};
 use crate::eval::bank::bank;
 use crate::program::Field;
-
-const HIGH_LOW_CLOSE: &[Field] = &[Field::High, Field::Low, Field::Close];
 
 pub(crate) const ATR: Function = Function {
     name: "atr",

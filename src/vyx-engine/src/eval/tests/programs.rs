@@ -171,7 +171,8 @@ fn call(b: &mut Builder, dice: &mut Dice, clock: u8) -> Option<()> {
         b.add(clock, Op::Candle(*field), Kind::Number);
         inputs.push((b.kinds.len() - 1) as NodeId);
     }
-    let params = function.params.iter().map(|p| if p.whole { (2 + dice.below(30)) as f64 } else { 1.5 }).collect();
+    let mut param = |whole: bool| if whole { (2 + dice.below(30)) as f64 } else { 1.5 };
+    let params = function.params.iter().map(|p| param(p.whole).clamp(p.min, p.max)).collect();
     let output = dice.below(function.outputs.len()) as u8;
     b.add(clock, Op::Call { function: function.name.to_owned(), inputs, params, output }, function.kind);
     Some(())

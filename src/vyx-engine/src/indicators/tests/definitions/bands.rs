@@ -19,7 +19,7 @@ fn spread() {
             }
             let (upper, middle, lower) = (bands[0][i], bands[1][i], bands[2][i]);
             assert_eq!(bands[3][i], (upper - lower) / middle);
-            let percent = (x[i] - lower) / (upper - lower);
+            let percent = if upper == lower { f64::NAN } else { (x[i] - lower) / (upper - lower) };
             assert!(bands[4][i] == percent || (bands[4][i].is_nan() && percent.is_nan()));
         }
     }

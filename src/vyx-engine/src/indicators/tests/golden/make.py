@@ -21,12 +21,18 @@ import talib
 
 ROWS = 120
 HERE = pathlib.Path(__file__).parent
-SMA = 0
+SMA, EMA = 0, 1
 
 
 def named(call, outputs, values):
     """Columns of a call with several outputs."""
     return {f"{call}.{output}": value for output, value in zip(outputs.split(), values)}
+
+
+def ppo(close):
+    line = talib.PPO(close, 12, 26, EMA)
+    signal = talib.EMA(line, 9)
+    return np.where(np.isnan(signal), np.nan, line), signal, line - signal
 
 
 def averages(c):
@@ -36,14 +42,38 @@ def averages(c):
         "ema 20": talib.EMA(c.close, 20),
         "wma 20": talib.WMA(c.close, 20),
         "rma 20": talib.RMA(c.close, 20),
+        "hma 20": talib.HMA(c.close, 20),
+        "vwma 20": talib.VWMA(c.close, c.volume, 20),
+        "dema 20": talib.DEMA(c.close, 20),
+        "tema 20": talib.TEMA(c.close, 20),
+        "trima 20": talib.TRIMA(c.close, 20),
+        "trima 5": talib.TRIMA(c.close, 5),
+        "zlema 20": talib.ZLEMA(c.close, 20),
+        "kama 20": talib.KAMA(c.close, 20),
+        "t3 5 0.7": talib.T3(c.close, 5, 0.7),
     }
 
 
 def momentum(c):
     return {
         "rsi 14": talib.RSI(c.close, 14),
-        **named("~macd 12 26 9", "macd signal hist", talib.MACD(c.close, 12, 26, 9)),
         **named("stoch 14 3 3", "k d", talib.STOCH(c.high, c.low, c.close, 14, 3, SMA, 3, SMA)),
+        **named("stochrsi 14 14 1 3", "k d", talib.STOCHRSI(c.close, 14, 14, 3, SMA)),
+        "cci 20": talib.CCI(c.high, c.low, c.close, 20),
+        "mfi 14": talib.MFI(c.high, c.low, c.close, c.volume, 14),
+        "willr 14": talib.WILLR(c.high, c.low, c.close, 14),
+        "ultosc 7 14 28": talib.ULTOSC(c.high, c.low, c.close, 7, 14, 28),
+        "cmo 14": talib.CMO(c.close, 14),
+        "cmou 14": talib.CMOU(c.close, 14),
+        "bop": talib.BOP(c.open, c.high, c.low, c.close),
+        **named("~macd 12 26 9", "macd signal hist", talib.MACD(c.close, 12, 26, 9)),
+        **named("~ppo 12 26 9", "ppo signal hist", ppo(c.close)),
+        "~apo 12 26": talib.APO(c.close, 12, 26, EMA),
+        "~mom 10": talib.MOM(c.close, 10),
+        "~roc 10": talib.ROC(c.close, 10),
+        "~trix 18": talib.TRIX(c.close, 18),
+        "tsi 13 25": talib.TSI(c.close, 25, 13),
+        "~ao 5 34": talib.AO(c.high, c.low, 5, 34),
     }
 
 
