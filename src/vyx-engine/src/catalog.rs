@@ -4,7 +4,7 @@
 //! it, the list that users see is printed from it.
 
 use crate::eval::bank::Bank;
-use crate::indicators::{averages, bands, crosses, events, momentum, rates, trend, volume, windows};
+use crate::indicators::{averages, bands, crosses, events, momentum, rates, statistics, stops, trend, volume, windows};
 use crate::program::{Field, Kind};
 
 /// Most outputs a function has.
@@ -103,10 +103,29 @@ static FUNCTIONS: &[Function] = &[
     rates::AO,
     trend::ADX,
     trend::DMI,
+    trend::ADXR,
+    trend::AROON,
+    trend::AROONOSC,
+    trend::VORTEX,
+    trend::CHOP,
+    trend::TR,
     trend::ATR,
+    trend::NATR,
     trend::HEIKIN_ASHI,
     bands::BBANDS,
-    bands::STDEV,
+    bands::KELTNER,
+    bands::DONCHIAN,
+    stops::PSAR,
+    stops::SUPERTREND,
+    stops::ICHIMOKU,
+    statistics::STDEV,
+    statistics::VARIANCE,
+    statistics::ZSCORE,
+    statistics::LINREG,
+    statistics::LINREG_SLOPE,
+    statistics::LINREG_INTERCEPT,
+    statistics::PERCENTRANK,
+    statistics::CORRELATION,
     volume::OBV,
     volume::VWAP,
     windows::HIGHEST,

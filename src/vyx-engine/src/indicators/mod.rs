@@ -10,6 +10,8 @@ pub(crate) mod crosses;
 pub(crate) mod events;
 pub(crate) mod momentum;
 pub(crate) mod rates;
+pub(crate) mod statistics;
+pub(crate) mod stops;
 mod talib;
 pub(crate) mod trend;
 pub(crate) mod volume;

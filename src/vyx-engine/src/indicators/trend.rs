@@ -1,10 +1,21 @@
 //! Range and direction of the candles.
 
-use super::talib::{CORE, lookback, stream, streams};
+use super::talib::{CORE, lookback, of_one_period, single, stream, streams};
 use super::{HIGH_LOW_CLOSE, candles, period};
 use crate::catalog::{Function, Indicator};
 use crate::eval::bank::bank;
 use crate::program::Field;
+
+pub(crate) const TR: Function = Function {
+    name: "tr",
+    aliases: &["trange"],
+    candle: HIGH_LOW_CLOSE,
+    outputs: &["tr"],
+    warm_up: |_| lookback(CORE.trange_lookback()),
+    doc: "True range: from the lowest to the highest of this candle's low and high and the close before (TA-Lib TRANGE).",
+    open: single!(trange_lookback, trange_open, (high, low, close), _p),
+    ..Function::PLAIN
+};
 
 pub(crate) const ATR: Function = Function {
     name: "atr",
@@ -13,14 +24,18 @@ pub(crate) const ATR: Function = Function {
     outputs: &["atr"],
     warm_up: |p| lookback(CORE.atr_lookback(period(p, 0))),
     doc: "Average true range, Wilder's smoothing, in units of the price (TA-Lib ATR).",
-    open: |p| {
-        let n = period(p, 0);
-        streams(
-            lookback(CORE.atr_lookback(n)),
-            move |c, [high, low, close]| c.atr_open(high, low, close, n).map(|(h, v)| (h, [v])),
-            |h, [high, low, close]| h.update(high, low, close).map(|v| [v]),
-        )
-    },
+    open: of_one_period!(atr_lookback, atr_open, (high, low, close)),
+    ..Function::PLAIN
+};
+
+pub(crate) const NATR: Function = Function {
+    name: "natr",
+    candle: HIGH_LOW_CLOSE,
+    params: &[candles("length", 1.0, Some(14.0))],
+    outputs: &["natr"],
+    warm_up: |p| lookback(CORE.natr_lookback(period(p, 0))),
+    doc: "Average true range in percent of the close (TA-Lib NATR).",
+    open: of_one_period!(natr_lookback, natr_open, (high, low, close)),
     ..Function::PLAIN
 };
 
@@ -30,7 +45,7 @@ pub(crate) const ADX: Function = Function {
     params: &[candles("length", 2.0, Some(14.0))],
     outputs: &["adx"],
     warm_up: |p| lookback(CORE.adx_lookback(period(p, 0))),
-    doc: "Average directional index, 0 to 100: how directed the market is, whichever way (TA-Lib ADX).",
+    doc: "Average directional index, 0 to 100: how directed the market is, whichever way; 0 on a flat series (TA-Lib ADX).",
     open: |p| {
         let n = period(p, 0);
         bank(move || adx(n))
@@ -89,6 +104,75 @@ impl<Plus: Indicator, Minus: Indicator, Adx: Indicator> Indicator for Dmi<Plus, 
         }
     }
 }
+
+pub(crate) const ADXR: Function = Function {
+    name: "adxr",
+    candle: HIGH_LOW_CLOSE,
+    params: &[candles("length", 2.0, Some(14.0))],
+    outputs: &["adxr"],
+    warm_up: |p| lookback(CORE.adxr_lookback(period(p, 0))),
+    doc: "The mean of the ADX and the ADX `length` − 1 candles ago (TA-Lib ADXR).",
+    open: of_one_period!(adxr_lookback, adxr_open, (high, low, close)),
+    ..Function::PLAIN
+};
+
+pub(crate) const AROON: Function = Function {
+    name: "aroon",
+    candle: &[Field::High, Field::Low],
+    params: &[candles("length", 2.0, Some(14.0))],
+    outputs: &["up", "down"],
+    warm_up: |p| lookback(CORE.aroon_lookback(period(p, 0))),
+    doc: "How fresh the last `length` + 1 candles' highest high and lowest low are: 100 on their candle, 0 after `length` more; of equal ones the newest counts (TA-Lib AROON).",
+    open: |p| {
+        let n = period(p, 0);
+        streams(
+            lookback(CORE.aroon_lookback(n)),
+            move |c, [high, low]| c.aroon_open(high, low, n).map(|(h, (down, up))| (h, [up, down])),
+            |h, [high, low]| h.update(high, low).map(|(down, up)| [up, down]),
+        )
+    },
+    ..Function::PLAIN
+};
+
+pub(crate) const AROONOSC: Function = Function {
+    name: "aroonosc",
+    candle: &[Field::High, Field::Low],
+    params: &[candles("length", 2.0, Some(14.0))],
+    outputs: &["aroonosc"],
+    warm_up: |p| lookback(CORE.aroonosc_lookback(period(p, 0))),
+    doc: "aroon.up − aroon.down, −100 to 100 (TA-Lib AROONOSC).",
+    open: of_one_period!(aroonosc_lookback, aroonosc_open, (high, low)),
+    ..Function::PLAIN
+};
+
+pub(crate) const VORTEX: Function = Function {
+    name: "vortex",
+    candle: HIGH_LOW_CLOSE,
+    params: &[candles("length", 1.0, Some(14.0))],
+    outputs: &["plus", "minus"],
+    warm_up: |p| lookback(CORE.vortex_lookback(period(p, 0))),
+    doc: "Vortex indicator: Σ |high − low before| and Σ |low − high before|, each over Σ true range; 0 where nothing moved (TA-Lib VORTEX).",
+    open: |p| {
+        let n = period(p, 0);
+        streams(
+            lookback(CORE.vortex_lookback(n)),
+            move |c, [high, low, close]| c.vortex_open(high, low, close, n).map(|(h, (p, m))| (h, [p, m])),
+            |h, [high, low, close]| h.update(high, low, close).map(|(p, m)| [p, m]),
+        )
+    },
+    ..Function::PLAIN
+};
+
+pub(crate) const CHOP: Function = Function {
+    name: "chop",
+    candle: HIGH_LOW_CLOSE,
+    params: &[candles("length", 2.0, Some(14.0))],
+    outputs: &["chop"],
+    warm_up: |p| lookback(CORE.chop_lookback(period(p, 0))),
+    doc: "Choppiness index, 0 to 100: 100 · log(Σ true range / (highest high − lowest low)) / log(length); 100 where nothing moved (Dreiss, as on TradingView).",
+    open: of_one_period!(chop_lookback, chop_open, (high, low, close)),
+    ..Function::PLAIN
+};
 
 pub(crate) const HEIKIN_ASHI: Function = Function {
     name: "heikin_ashi",

@@ -23,6 +23,10 @@ fn read(file: &str) -> Columns {
     heads.enumerate().map(|(i, head)| (head.to_owned(), rows.iter().map(|row| row[i]).collect())).collect()
 }
 
+/// What a column's name may give as an argument.
+const FIELDS: [Field; 8] =
+    [Field::Open, Field::High, Field::Low, Field::Close, Field::Volume, Field::Hl2, Field::Hlc3, Field::Ohlc4];
+
 fn field(candles: &Columns, field: Field) -> Vec<f64> {
     let mean = |of: &[&str]| {
         (0..candles["close"].len()).map(|i| of.iter().map(|f| candles[*f][i]).sum::<f64>() / of.len() as f64).collect()
@@ -45,9 +49,10 @@ fn call(head: &str, candles: &Columns) -> (&'static Function, Vec<Vec<f64>>, Vec
         }
         _ => (head, 0),
     };
-    let (given, params): (Vec<&str>, Vec<&str>) = head.split(' ').skip(1).partition(|word| candles.contains_key(*word));
+    let named = |word: &str| FIELDS.iter().find(|f| format!("{f:?}").to_lowercase() == word);
+    let (given, params): (Vec<&str>, Vec<&str>) = head.split(' ').skip(1).partition(|word| named(word).is_some());
     let params = params.iter().map(|word| word.parse().unwrap()).collect();
-    let mut inputs: Vec<Vec<f64>> = given.iter().map(|name| candles[*name].clone()).collect();
+    let mut inputs: Vec<Vec<f64>> = given.iter().filter_map(|word| named(word)).map(|f| field(candles, *f)).collect();
     if given.is_empty() {
         let defaults =
             function.inputs.iter().map(|input| input.default.unwrap_or_else(|| panic!("{name}: no default")));

@@ -1,6 +1,7 @@
 //! Each function against TA-Lib's batch call and against a definition written down once more.
 
 mod definitions;
+mod flat;
 mod golden;
 mod talib;
 

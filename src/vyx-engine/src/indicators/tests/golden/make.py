@@ -35,6 +35,12 @@ def ppo(close):
     return np.where(np.isnan(signal), np.nan, line), signal, line - signal
 
 
+def supertrend(c):
+    """With Pine's direction, −1 in an uptrend, and none before the first value."""
+    value, trend = talib.SUPERTREND(c.high, c.low, c.close, 10, 3.0)
+    return value, np.where(np.isnan(value), np.nan, -trend)
+
+
 def averages(c):
     return {
         "sma 20": talib.SMA(c.close, 20),
@@ -81,8 +87,17 @@ def trend(c):
     adx = talib.ADX(c.high, c.low, c.close, 14)
     both = [f(c.high, c.low, c.close, 14) for f in (talib.PLUS_DI, talib.MINUS_DI)]
     return {
+        "~tr": talib.TRANGE(c.high, c.low, c.close),
         "atr 14": talib.ATR(c.high, c.low, c.close, 14),
+        "natr 14": talib.NATR(c.high, c.low, c.close, 14),
         "adx 14": adx,
+        "adxr 14": talib.ADXR(c.high, c.low, c.close, 14),
+        **named("aroon 14", "down up", talib.AROON(c.high, c.low, 14)),
+        "aroonosc 14": talib.AROONOSC(c.high, c.low, 14),
+        **named("vortex 14", "plus minus", talib.VORTEX(c.high, c.low, c.close, 14)),
+        "psar 0.02 0.02 0.2": talib.SAR(c.high, c.low, 0.02, 0.2),
+        "psar 0.01 0.03 0.1": np.abs(talib.SAREXT(c.high, c.low, 0, 0, 0.01, 0.03, 0.1, 0.01, 0.03, 0.1)),
+        **named("supertrend 3 10", "value direction", supertrend(c)),
         # All three from the first candle that has an ADX.
         **named("dmi 14", "plus minus adx", [np.where(np.isnan(adx), np.nan, v) for v in (*both, adx)]),
     }
@@ -91,7 +106,16 @@ def trend(c):
 def bands(c):
     return {
         **named("bbands 20 2", "upper middle lower", talib.BBANDS(c.close, 20, 2.0, 2.0, SMA)),
+        **named("keltner hlc3 20 2 10", "upper middle lower", talib.KC(c.high, c.low, c.close, 20, 10, 2.0)),
+        **named("keltner hlc3 5 1.5 10", "upper middle lower", talib.KC(c.high, c.low, c.close, 5, 10, 1.5)),
+        **named("donchian 20", "upper middle lower", talib.DONCHIAN(c.high, c.low, 20)),
         "stdev 20": talib.STDDEV(c.close, 20, 1.0),
+        "variance 20": talib.VAR(c.close, 20, 1.0),
+        "linreg 14 0": talib.LINEARREG(c.close, 14),
+        "~linreg_slope 14": talib.LINEARREG_SLOPE(c.close, 14),
+        "linreg_intercept 14": talib.LINEARREG_INTERCEPT(c.close, 14),
+        "percentrank 20": talib.PERCENTRANK(c.close, 20),
+        "correlation high volume 20": talib.CORREL(c.high, c.volume, 20),
     }
 
 
