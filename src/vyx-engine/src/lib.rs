@@ -7,7 +7,7 @@
 //! - [`program`]: the graph as data; [`check`] makes a [`Checked`] of it, the only kind that is evaluated.
 //! - [`catalog`]: the functions that keep state; each is declared beside its arithmetic in `indicators`.
 //! - [`market`]: what is seen of the market, and how far back a candle's history goes.
-//! - [`eval`]: what values mean, and the [`Engine`] that has them cheaply; [`Series`] for questions about the past.
+//! - [`eval`]: what values mean, and the [`Engine`] that has them cheaply; [`Replay`] for questions about the past.
 //! - [`wire`]: what is said to the compiler process.
 
 #![forbid(unsafe_code)]
@@ -21,6 +21,6 @@ pub mod program;
 pub mod wire;
 
 pub use check::{Checked, ClockKey, ProgramError};
-pub use eval::{Engine, NotReady, Outcome, Outcomes, Series, Value};
+pub use eval::{Engine, NotReady, Outcome, Outcomes, Replay, Series, Value};
 pub use market::{Candles, Held, Market};
 pub use program::{Clock, Kind, Node, NodeId, Op, Program};

@@ -41,7 +41,7 @@ mod value;
 pub use change::WrongInterval;
 pub use outcome::{NotReady, Outcome, Outcomes, Value};
 pub use run::Engine;
-pub use series::Series;
+pub use series::{Replay, Series};
 
 #[cfg(test)]
 mod tests;

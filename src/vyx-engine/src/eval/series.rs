@@ -19,12 +19,47 @@ pub struct Series {
 }
 
 impl Series {
-    /// Evaluates a program for the existing closed candles with ordinals `from..=through`.
-    ///
-    /// Candles with the same anchors on every clock share one run of history, so 256 candles cost some two runs.
+    /// What a program says of one symbol's existing closed candles with ordinals `from..=through`.
     pub fn of(program: &Arc<Checked>, market: &dyn Market, symbol: &Symbol, from: i64, through: i64) -> Series {
-        let mut engine = Engine::new(program.interval());
-        engine.set_programs(vec![(0, Arc::clone(program))]).expect("the engine has the program's interval");
+        Replay::new(program).series(market, symbol, from, through, &mut || ())
+    }
+}
+
+/// One program, asked about one symbol after another.
+///
+/// What all symbols read of one, as `symbol("BTCUSDT").close`, is run once for those that end at the same candle.
+pub struct Replay {
+    program: Arc<Checked>,
+    engine: Engine,
+    /// Symbols that the engine has states of.
+    symbols: usize,
+}
+
+/// Symbols after which the engine is made anew: it keeps states for each, of up to 128 KiB.
+const MOST_SYMBOLS: usize = 64;
+
+impl Replay {
+    pub fn new(program: &Arc<Checked>) -> Replay {
+        Replay { program: Arc::clone(program), engine: engine(program), symbols: 0 }
+    }
+
+    /// Evaluates the existing closed candles with ordinals `from..=through`. `pause` is called before each run of history,
+    /// of which one takes some milliseconds at most; it may unwind, and then this is of no more use.
+    ///
+    /// Candles with the same anchors on every clock share one run, so 256 candles cost some two runs.
+    pub fn series(
+        &mut self,
+        market: &dyn Market,
+        symbol: &Symbol,
+        from: i64,
+        through: i64,
+        pause: &mut dyn FnMut(),
+    ) -> Series {
+        if self.symbols == MOST_SYMBOLS {
+            (self.engine, self.symbols) = (engine(&self.program), 0);
+        }
+        self.symbols += 1;
+        let engine = &mut self.engine;
         let slot = engine.place(symbol);
         let mut candles = Candles::default();
         market.closed(symbol, engine.interval, from, through, &mut candles);
@@ -33,12 +68,19 @@ impl Series {
         let mut first = 0;
         for end in 1..=candles.len() {
             if end == candles.len() || anchors[end] != anchors[first] {
+                pause();
                 engine.add(market, slot, &candles.ordinal[first..end], &mut series);
                 first = end;
             }
         }
         series
     }
+}
+
+fn engine(program: &Arc<Checked>) -> Engine {
+    let mut engine = Engine::new(program.interval());
+    engine.set_programs(vec![(0, Arc::clone(program))]).expect("the engine has the program's interval");
+    engine
 }
 
 impl Engine {

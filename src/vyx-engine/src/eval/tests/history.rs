@@ -4,7 +4,7 @@ use super::market::{Dice, Memory, symbol};
 use super::programs::{Builder, random};
 use super::reference::{self, V};
 use crate::check::Checked;
-use crate::eval::{Engine, NotReady, Outcome, Series, Value};
+use crate::eval::{Engine, NotReady, Outcome, Replay, Series, Value};
 use crate::market::{BLOCK, Candles, Held, Market, anchor};
 use crate::program::{Arithmetic, Comparison, Field, Kind, Op};
 use proptest::prelude::*;
@@ -151,6 +151,10 @@ proptest! {
         prop_assert!(compared > 0);
         for (program, name) in programs.iter().zip(&names) {
             let series = Series::of(program, &market, name, start, start + 23);
+            // One engine for all symbols says the same, also where the one before ended at a later candle.
+            let mut replay = Replay::new(program);
+            names.iter().for_each(|other| drop(replay.series(&market, other, start, start + 29, &mut || ())));
+            prop_assert_eq!(format!("{:?}", replay.series(&market, name, start, start + 23, &mut || ())), format!("{series:?}"));
             for (index, ordinal) in series.ordinals.iter().enumerate() {
                 let alone = &look(&mut fresh(std::slice::from_ref(program)), &market.cut(OWN, *ordinal), name, *ordinal)[0];
                 prop_assert_eq!(series.outcomes[index], alone.0);
