@@ -145,9 +145,23 @@ impl Checked {
     /// An upper bound: `a || b` may be decided by the shorter side. More than [`crate::market::history_blocks`] hold
     /// means that the rule may never be ready.
     pub fn warm_up(&self) -> Vec<usize> {
-        let mut first = vec![0; self.program.nodes.len()];
+        let first = self.first_valid();
         let mut bars = vec![0; self.clocks.len()];
         let reached = self.reached([self.program.fire]);
+        for (node, reached) in self.program.nodes.iter().zip(reached) {
+            if let (Op::Align(other), true) = (&node.op, reached) {
+                let clock = usize::from(self.program.nodes[usize::from(*other)].clock);
+                bars[clock] = bars[clock].max(first[usize::from(*other)] + 1);
+            }
+        }
+        bars[0] = first[usize::from(self.program.fire)] + 1;
+        bars
+    }
+
+    /// For each node the number of candles of its own clock, from the first of its history on, at which it may have no
+    /// value yet: at most so many, as for [`Checked::warm_up`].
+    pub fn first_valid(&self) -> Vec<usize> {
+        let mut first = vec![0; self.program.nodes.len()];
         for (id, node) in self.program.nodes.iter().enumerate() {
             let latest = operands(&node.op).map(|o| first[usize::from(o)]).max().unwrap_or(0);
             first[id] = match &node.op {
@@ -155,20 +169,12 @@ impl Checked {
                 Op::Call { function, params, .. } => {
                     latest + catalog::find(function).map_or(0, |f| (f.warm_up)(params))
                 }
-                Op::Align(other) => {
-                    let clock = usize::from(self.program.nodes[usize::from(*other)].clock);
-                    if reached[id] {
-                        bars[clock] = bars[clock].max(first[usize::from(*other)] + 1);
-                    }
-                    0
-                }
-                Op::IsNa(_) => 0,
+                Op::Align(_) | Op::IsNa(_) => 0,
                 Op::Nz(_, default) => first[usize::from(*default)],
                 _ => latest,
             };
         }
-        bars[0] = first[usize::from(self.program.fire)] + 1;
-        bars
+        first
     }
 
     /// Which nodes the given ones depend on, themselves included.
@@ -368,5 +374,6 @@ impl Known<'_> {
     }
 }
 
+mod inspect;
 #[cfg(test)]
 mod tests;

@@ -8,6 +8,7 @@
 //! - [`catalog`]: the functions that keep state; each is declared beside its arithmetic in `indicators`.
 //! - [`market`]: what is seen of the market, and how far back a candle's history goes.
 //! - [`eval`]: what values mean, and the [`Engine`] that has them cheaply; [`Replay`] for questions about the past.
+//! - [`print`]: a program as its reader would write it.
 //! - [`wire`]: what is said to the compiler process.
 
 #![forbid(unsafe_code)]
@@ -17,6 +18,7 @@ pub mod check;
 pub mod eval;
 mod indicators;
 pub mod market;
+pub mod print;
 pub mod program;
 pub mod wire;
 

@@ -205,3 +205,22 @@ fn the_summary_counts_the_candles_each_timeframe_needs() {
     let bars: Vec<_> = compiled.timeframes.iter().map(|t| (t.interval.as_str(), t.bars)).collect();
     assert_eq!(bars, [("1m", 15), ("1h", 200)]);
 }
+
+#[test]
+fn what_is_printed_means_the_same() {
+    for script in [
+        "rsi(close, 14) < 30 && crossunder(close, bbands(close, 20, 2).lower)",
+        "tf(\"1h\").close > ema(tf(\"1h\").close, 200) || tf(\"4h\").closed",
+        "symbol(\"BTCUSDT\").tf(\"1h\").atr(14) > symbol(\"BTCUSDT\").close[3] / 100",
+        "(close > open)[1] != (hl2 - ohlc4 > -0.5 * (high - low))",
+        "barssince(crossover(rsi(close, 14), 30)) <= 3 and not (na(obv()[2]) or close == 1e-9)",
+        "select(hour >= 8, \"day \\\"a\\\"\", \"night\\\\\") == \"night\\\\\" && -close ** 2 < -(open - close) % 3",
+        "nz(1 / (close - open), -1) > min(stochrsi().k, macd().hist, vwap()) - (volume - (trades - sell_volume))",
+        "heikin_ashi().close > ha_open && change_24h > max(0, log(quote_volume_24h))",
+    ] {
+        let program = compiled(&request(script)).program;
+        let steps = vyx_engine::print::steps(&program.validate().expect("a program"), usize::MAX);
+        let printed = &steps.iter().find(|step| step.node == program.fire).expect("the result is a step").expression;
+        assert_eq!(shape(&compiled(&request(printed)).program), shape(&program), "{script}\n{printed}");
+    }
+}
