@@ -16,6 +16,7 @@ mod tests {
     use vyx_core::store::{Completeness, Writer};
     use vyx_core::{Interval, Kline, Millis, Symbol};
     use vyx_engine::market::anchor;
+    use vyx_engine::program::FORMAT;
 
     const MINUTE: i64 = 60_000;
 
@@ -55,7 +56,7 @@ mod tests {
     /// Lets a version evaluate `symbol` from kline 0 on that matches when the close is above 100, from a watermark before it.
     fn version(trader: Uuid, symbol: &str, fire_on: &str) {
         let program = json!({
-            "format": 1, "interval": "1m", "clocks": [{"interval": "1m"}], "fire": 2, "fields": [["level", 0]],
+            "format": FORMAT, "interval": "1m", "clocks": [{"interval": "1m"}], "fire": 2, "fields": [["level", 0]],
             "nodes": [{"op": {"candle": "close"}}, {"op": {"number": 100.0}}, {"op": {"compare": ["gt", 0, 1]}}]
         });
         store_version(trader, symbol, fire_on, &program.to_string());
@@ -64,7 +65,7 @@ mod tests {
     /// A program that matches where the newest close of another symbol is above 100.
     fn reads(other: &str) -> String {
         let program = json!({
-            "format": 1, "interval": "1m", "clocks": [{"interval": "1m"}, {"symbol": other, "interval": "1m"}],
+            "format": FORMAT, "interval": "1m", "clocks": [{"interval": "1m"}, {"symbol": other, "interval": "1m"}],
             "fire": 3, "fields": [],
             "nodes": [{"clock": 1, "op": {"candle": "close"}}, {"op": {"number": 100.0}}, {"op": {"align": 0}},
                       {"op": {"compare": ["gt", 2, 1]}}]

@@ -3,6 +3,7 @@
 //! The server of `cargo pgrx test` has no exchange: its feed is pointed at a port where nobody listens, so the ring
 //! holds what a test writes into it.
 
+mod backtest;
 mod evaluate;
 mod market;
 mod rights;
@@ -25,7 +26,7 @@ pub fn postgresql_conf_options() -> Vec<&'static str> {
         "vyx.rest_url = 'http://127.0.0.1:9'",
         "vyx.symbols = 'BTCUSDT'",
         "vyx.intervals = '1m,1h'",
-        "vyx.max_symbols = 32",
+        "vyx.max_symbols = 96",
         "vyx.evaluate_worker = off",
     ]
 }

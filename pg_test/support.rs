@@ -4,7 +4,7 @@ use crate::shmem;
 use pgrx::datum::DatumWithOid;
 use pgrx::prelude::*;
 use vyx_core::store::{SymbolId, Writer};
-use vyx_core::{Kline, Millis, Provenance, Symbol, SymbolInfo, SymbolStatus};
+use vyx_core::{Interval, Kline, Millis, Provenance, Symbol, SymbolInfo, SymbolStatus};
 
 extension_sql!(
     r#"
@@ -61,6 +61,19 @@ pub fn symbol(name: &str) -> (Writer<'static>, SymbolId) {
     };
     let id = writer.put_symbol(&info, Millis(FIRST)).expect("room for the symbols of all tests");
     (writer, id)
+}
+
+/// Puts klines 0 to `count` − 1 into a 1m series, opening at whole prices from 100 to 122 in a jumble. `whole`: there was
+/// nothing before.
+pub fn fill(name: &str, count: i64, whole: bool) {
+    let (writer, id) = symbol(name);
+    let series = writer.store().series(id, Interval::M1).expect("1m is tracked");
+    for n in 0..count {
+        writer.put_kline(series, &kline(n, 100.0 + (n * 37 % 23) as f64, true));
+    }
+    if whole {
+        writer.set_first_ever(series, Interval::M1.ordinal(Millis(FIRST)));
+    }
 }
 
 /// The one value of a statement.

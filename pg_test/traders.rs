@@ -6,23 +6,10 @@ use pgrx::prelude::*;
 
 #[pg_schema]
 mod tests {
-    use crate::pg_test::support::{FIRST, check_failure, kline, one, symbol};
+    use crate::pg_test::support::{check_failure, fill, one, symbol};
     use pgrx::prelude::*;
-    use vyx_core::{Interval, Millis};
+    use vyx_core::Interval;
     use vyx_engine::Checked;
-
-    /// Klines 0 to `count` − 1 of a 1m series, opening at whole prices from 100 to 122 in a jumble. `whole`: there was
-    /// nothing before.
-    fn fill(name: &str, count: i64, whole: bool) {
-        let (writer, id) = symbol(name);
-        let series = writer.store().series(id, Interval::M1).expect("1m is tracked");
-        for n in 0..count {
-            writer.put_kline(series, &kline(n, 100.0 + (n * 37 % 23) as f64, true));
-        }
-        if whole {
-            writer.set_first_ever(series, Interval::M1.ordinal(Millis(FIRST)));
-        }
-    }
 
     const GOOD: &str = "#{ fire: rsi(close, 14) < 30 && close > 0.1234567890123456789, side: \"long\" }";
 
@@ -189,6 +176,8 @@ mod tests {
             "SELECT * FROM vyx_values('BTCUSDT','1m',1,'close')",
             "SELECT * FROM vyx_screen('1m','close')",
             "SELECT * FROM vyx_indicators()",
+            "SELECT * FROM vyx_backtest(NULL,'1m',1,'close > 0')",
+            "SELECT * FROM vyx_backtest_summary(NULL,'1m',1,'close > 0')",
         ];
         Spi::run("GRANT USAGE ON SCHEMA vyx_test TO PUBLIC; GRANT EXECUTE ON FUNCTION vyx_test.failure TO PUBLIC")
             .expect("runs");

@@ -3,6 +3,7 @@
 // Their errors are Postgres' reports, made once a statement.
 #![allow(clippy::result_large_err)]
 
+mod backtest;
 mod evaluate;
 mod gaps;
 mod health;

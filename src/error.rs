@@ -24,6 +24,8 @@ pub enum Error {
     UnknownSymbol(String),
     /// `limit` below 1 or above the named maximum.
     LimitOutOfRange(i32, i32),
+    /// Neither `edge` nor `match`.
+    UnknownFireOn(String),
     NeverFilled(String, Interval),
     Busy(String, Interval),
     /// A script was given and no program came of it.
@@ -38,7 +40,8 @@ impl Error {
             Error::UnknownInterval(_)
             | Error::UntrackedInterval(_)
             | Error::MalformedSymbol(..)
-            | Error::LimitOutOfRange(..) => ERRCODE_INVALID_PARAMETER_VALUE,
+            | Error::LimitOutOfRange(..)
+            | Error::UnknownFireOn(_) => ERRCODE_INVALID_PARAMETER_VALUE,
             Error::UnknownSymbol(_) => ERRCODE_UNDEFINED_OBJECT,
             Error::NeverFilled(..) => ERRCODE_INSUFFICIENT_RESOURCES,
             Error::Busy(..) => ERRCODE_LOCK_NOT_AVAILABLE,
@@ -62,6 +65,7 @@ impl Error {
             Error::MalformedSymbol(text, why) => format!("malformed symbol \"{}\": {why}", shortened(text)),
             Error::UnknownSymbol(symbol) => format!("unknown symbol \"{symbol}\""),
             Error::LimitOutOfRange(limit, max) => format!("limit {limit} is out of range: it must be 1 to {max}"),
+            Error::UnknownFireOn(text) => format!("unknown fire_on \"{}\"", shortened(text)),
             Error::NeverFilled(symbol, interval) => {
                 format!("no klines of \"{symbol}\" at \"{interval}\" have arrived yet")
             }
@@ -118,6 +122,9 @@ impl Error {
                     .into()
             }
             Error::LimitOutOfRange(..) => "Page backwards with the argument \"before\" for more.".into(),
+            Error::UnknownFireOn(_) => {
+                "Use edge, for the first candle that matches, or match, for each of them.".into()
+            }
             Error::NeverFilled(..) => {
                 "The feed has just started, or is down: SELECT * FROM vyx_health() says which.".into()
             }

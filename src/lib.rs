@@ -86,6 +86,8 @@ extension_sql_file!(
         vyx_validate,
         vyx_values,
         vyx_screen,
+        vyx_backtest,
+        vyx_backtest_summary,
         vyx_indicators,
         _jwt_logins,
         _market_time,
