@@ -216,7 +216,7 @@ fn what_is_printed_means_the_same() {
         "barssince(crossover(rsi(close, 14), 30)) <= 3 and not (na(obv()[2]) or close == 1e-9)",
         "select(hour >= 8, \"day \\\"a\\\"\", \"night\\\\\") == \"night\\\\\" && -close ** 2 < -(open - close) % 3",
         "nz(1 / (close - open), -1) > min(stochrsi().k, macd().hist, vwap()) - (volume - (trades - sell_volume))",
-        "heikin_ashi().close > ha_open && change_24h > max(0, log(quote_volume_24h))",
+        "heikin_ashi().close > ha_open && max(0, log(quote_volume), 7) > tf(\"1d\").adx()",
     ] {
         let program = compiled(&request(script)).program;
         let steps = vyx_engine::print::steps(&program.validate().expect("a program"), usize::MAX);
