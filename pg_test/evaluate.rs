@@ -152,7 +152,7 @@ mod tests {
         assert_eq!(watermark("EDGE1USDT"), (5, 0));
         let signal = "SELECT price || ' ' || metadata || ' ' || kline_revision || ' ' || engine || ' ' || \"interval\" || ' ' || trader_version
                       FROM vyx.signals WHERE symbol = 'EDGE1USDT' AND close_time = '2026-11-20 12:05:59.999+00' LIMIT 1";
-        assert_eq!(one::<String>(signal), "103 {\"level\": 103} 0 1 1m 1");
+        assert_eq!(one::<String>(signal), format!("103 {{\"level\": 103}} 0 {FORMAT} 1m 1"));
         let counts = format!(
             "SELECT array[sum(evaluated), sum(matched), sum(unmatched), sum(fired)]::bigint[]
              FROM vyx.cycles WHERE close_time BETWEEN vyx.at({FIRST}) AND vyx.at({FIRST} + 6 * {MINUTE}) AND traders = 2"
