@@ -8,6 +8,7 @@ use crate::eval::{Engine, NotReady, Outcome, Replay, Series, Value};
 use crate::market::{BLOCK, Candles, Held, Market, anchor};
 use crate::program::{Arithmetic, Comparison, Field, Kind, Op};
 use proptest::prelude::*;
+use std::cell::Cell;
 use std::sync::Arc;
 use vyx_core::{Interval, Symbol};
 
@@ -53,7 +54,12 @@ type Seen = (Outcome, Outcome, Vec<Value>);
 fn look(engine: &mut Engine, market: &dyn Market, name: &Symbol, ordinal: i64) -> Vec<Seen> {
     let outcomes = engine.evaluate(market, &[*name], ordinal);
     let see = |p| (outcomes.now(p, 0), outcomes.before(p, 0), outcomes.fields(p, 0).map(|(_, v)| v).collect());
-    (0..outcomes.programs()).map(see).collect()
+    let seen = (0..outcomes.programs()).map(see).collect();
+    // Two of three times what the next candle needs is made ready, as a worker does while nothing is due.
+    if ordinal % 3 != 0 {
+        engine.prepare(market, &[*name], ordinal + 1, 1);
+    }
+    seen
 }
 
 fn fresh(programs: &[Arc<Checked>]) -> Engine {
@@ -337,4 +343,51 @@ fn a_candle_that_is_lost_while_it_is_evaluated_gives_no_value() {
             );
         }
     }
+}
+
+/// A market that remembers the longest piece that was read.
+struct Watched<'a>(&'a Memory, Cell<usize>);
+
+impl Market for Watched<'_> {
+    fn held(&self, symbol: &Symbol, interval: Interval) -> Option<Held> {
+        self.0.held(symbol, interval)
+    }
+
+    fn closed(&self, symbol: &Symbol, interval: Interval, from: i64, through: i64, into: &mut Candles) {
+        let before = into.len();
+        self.0.closed(symbol, interval, from, through, into);
+        self.1.set(self.1.get().max(into.len() - before));
+    }
+}
+
+#[test]
+fn a_history_that_was_prepared_is_not_run_at_the_close() {
+    let start = before_a_border(0);
+    let market = market_at(0, start);
+    let name = symbol("ETHUSDT");
+    let mut dice = Dice(0);
+    let programs: Vec<_> = (0..3).map(|_| random(&mut dice, OWN, &[])).collect();
+    let border = |ordinal: i64| anchor(&name, OWN, ordinal) != anchor(&name, OWN, ordinal - 1);
+    let mut prepared = fresh(&programs);
+    let mut other = fresh(&programs);
+    let mut borders = 0;
+    for ordinal in start..start + 24 {
+        let cut = market.cut(OWN, ordinal);
+        let watched = Watched(&cut, Cell::new(0));
+        let read = |engine: &mut Engine| {
+            watched.1.set(0);
+            let outcomes = engine.evaluate(&watched, &[name], ordinal);
+            let said: Vec<_> = (0..3).map(|p| (outcomes.now(p, 0), outcomes.before(p, 0))).collect();
+            (watched.1.get(), said)
+        };
+        let (a, b) = (read(&mut prepared), read(&mut other));
+        assert_eq!(a.1, b.1);
+        if border(ordinal) {
+            borders += 1;
+            assert!(a.0 <= 2 && b.0 > 900, "{} and {} candles were read at a border", a.0, b.0);
+        }
+        assert_eq!(prepared.prepare(&cut, &[name], ordinal + 1, 9), usize::from(border(ordinal + 1)));
+        assert_eq!(prepared.prepare(&cut, &[name], ordinal + 1, 9), 0, "once is enough");
+    }
+    assert_eq!(borders, 1);
 }
