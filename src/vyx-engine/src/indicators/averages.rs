@@ -158,7 +158,7 @@ pub(crate) const ALMA: Function = Function {
     params: &[candles("length", 1.0, Some(9.0)), real("offset", 0.0, 1.0, 0.85), real("sigma", 0.01, 1_000.0, 6.0)],
     outputs: &["alma"],
     warm_up: |p| lookback(CORE.alma_lookback(period(p, 0), p[2], p[1])),
-    doc: "Arnaud Legoux's moving average: weights a bell of width length/sigma, its top at `offset` of the window, 1 being the newest candle (Legoux and Kouzis-Loukas; Pine's ta.alma).",
+    doc: "Arnaud Legoux's moving average: weights a bell of width length/sigma, its top on candle ⌊offset · (length − 1)⌋ of the window (Legoux and Kouzis-Loukas; Pine's ta.alma with floor = true).",
     open: single!(alma_lookback, alma_open, (x), p, n = period(p, 0), sigma = p[2], offset = p[1]),
     ..Function::PLAIN
 };

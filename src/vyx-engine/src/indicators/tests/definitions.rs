@@ -4,6 +4,8 @@ mod averages;
 mod bands;
 mod events;
 mod momentum;
+mod statistics;
+mod stops;
 mod trend;
 mod volume;
 mod windows;
@@ -20,6 +22,31 @@ fn check(name: &str, column: &[f64], within: f64, expected: impl Fn(usize) -> Op
             }
         }
     }
+}
+
+/// The same within an amount, for values that are differences of larger ones.
+#[track_caller]
+fn check_to(name: &str, column: &[f64], amount: f64, expected: impl Fn(usize) -> Option<f64>) {
+    for (i, value) in column.iter().enumerate() {
+        match expected(i) {
+            None => assert!(value.is_nan(), "{name} at {i}: {value}, not nothing"),
+            Some(expected) => assert!((value - expected).abs() <= amount, "{name} at {i}: {value}, not {expected}"),
+        }
+    }
+}
+
+fn highest(x: &[f64]) -> f64 {
+    x.iter().copied().fold(f64::MIN, f64::max)
+}
+
+fn lowest(x: &[f64]) -> f64 {
+    x.iter().copied().fold(f64::MAX, f64::min)
+}
+
+/// The true range of each candle but the first.
+fn true_range(high: &[f64], low: &[f64], close: &[f64]) -> Vec<f64> {
+    let ranges = (1..close.len()).map(|i| high[i].max(close[i - 1]) - low[i].min(close[i - 1]));
+    std::iter::once(f64::NAN).chain(ranges).collect()
 }
 
 fn window(x: &[f64], i: usize, n: usize) -> Option<&[f64]> {

@@ -1,14 +1,13 @@
 //! Range and direction of the candles.
 
 use super::super::{Data, markets, stream};
-use super::{check, mean, smoothed, some};
+use super::{check, check_to, highest, lowest, mean, smoothed, some, true_range, window};
 
 #[test]
 fn range_and_direction() {
     for Data { open, high, low, close, .. } in &markets() {
         let n = close.len();
-        let mut range = vec![f64::NAN];
-        range.extend((1..n).map(|i| high[i].max(close[i - 1]) - low[i].min(close[i - 1])));
+        let range = true_range(high, low, close);
         let atr = smoothed(&range, 14, 1.0 / 14.0);
         check("atr", &stream("atr", &[14.0], &[high, low, close])[0], 1e-9, |i| some(atr[i]));
 
@@ -55,5 +54,47 @@ fn range_and_direction() {
                 assert!(near(dmi[0][i], p) && near(dmi[1][i], m) && near(dmi[2][i], adx), "dmi at {i}: {adx}");
             }
         }
+    }
+}
+
+#[test]
+fn ranges() {
+    for Data { high, low, close, .. } in &markets() {
+        let range = true_range(high, low, close);
+        check_to("tr", &stream("tr", &[], &[high, low, close])[0], close[0] * 1e-12, |i| some(range[i]));
+        let atr = smoothed(&range, 14, 1.0 / 14.0);
+        check("natr", &stream("natr", &[14.0], &[high, low, close])[0], 1e-9, |i| some(100.0 * atr[i] / close[i]));
+        for n in [2, 14] {
+            let sum = |i: usize| Some(window(&range[1..], i.checked_sub(1)?, n)?.iter().sum::<f64>());
+            check_to("chop", &stream("chop", &[n as f64], &[high, low, close])[0], 1e-6, |i| {
+                let (sum, n) = (sum(i)?, n as f64);
+                let span = highest(window(high, i, n as usize)?) - lowest(window(low, i, n as usize)?);
+                Some(if span == 0.0 || sum == 0.0 { 100.0 } else { 100.0 * (sum / span).ln() / n.ln() })
+            });
+            let vortex = stream("vortex", &[n as f64], &[high, low, close]);
+            for (line, (a, b)) in vortex.iter().zip([(high, low), (low, high)]) {
+                check_to("vortex", line, 1e-6, |i| {
+                    let sum = sum(i)?;
+                    let moved: f64 = (i + 1 - n..=i).map(|j| (a[j] - b[j - 1]).abs()).sum();
+                    Some(if sum == 0.0 { 0.0 } else { moved / sum })
+                });
+            }
+        }
+        for n in [2, 14] {
+            let fresh = |x: &[f64], i: usize, best: fn(&[f64]) -> f64| {
+                let window = window(x, i, n + 1)?;
+                let best = best(window);
+                Some(100.0 * window.iter().rposition(|v| *v == best).unwrap() as f64 / n as f64)
+            };
+            let aroon = stream("aroon", &[n as f64], &[high, low]);
+            check_to("aroon.up", &aroon[0], 1e-9, |i| fresh(high, i, highest));
+            check_to("aroon.down", &aroon[1], 1e-9, |i| fresh(low, i, lowest));
+            check_to("aroonosc", &stream("aroonosc", &[n as f64], &[high, low])[0], 1e-9, |i| {
+                Some(fresh(high, i, highest)? - fresh(low, i, lowest)?)
+            });
+        }
+        let adx = &stream("adx", &[14.0], &[high, low, close])[0];
+        let adxr = stream("adxr", &[14.0], &[high, low, close]);
+        check_to("adxr", &adxr[0], 1e-9, |i| some((adx[i] + adx[i.checked_sub(13)?]) / 2.0));
     }
 }
