@@ -16,6 +16,12 @@ pub(super) fn lookback(answer: Result<usize, RetCode>) -> usize {
     answer.expect("the catalog's bounds lie within TA-Lib's")
 }
 
+#[cfg(test)]
+thread_local! {
+    /// How many more candles than it must a stream of this thread gathers before it opens.
+    pub(super) static LATER: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+}
+
 /// The state that the two halves of a TA-Lib stream make, with `I` inputs and `O` outputs.
 pub(super) fn stream<H, const I: usize, const O: usize>(
     lookback: usize,
@@ -26,7 +32,10 @@ where
     H: Send,
 {
     let gathered = std::array::from_fn(|_| Vec::with_capacity(lookback + 1));
-    Stream { open, update, need: lookback + 1, phase: Phase::Gathering(gathered) }
+    let need = lookback + 1;
+    #[cfg(test)]
+    let need = need + LATER.get();
+    Stream { open, update, need, phase: Phase::Gathering(gathered) }
 }
 
 /// The same for all symbols.

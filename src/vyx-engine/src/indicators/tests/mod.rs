@@ -20,6 +20,18 @@ pub(super) struct Data {
 }
 
 impl Data {
+    /// A field; what the files do not hold is made of what they do.
+    pub fn field(&self, field: Field) -> &[f64] {
+        match field {
+            Field::Time => &self.time,
+            Field::Open => &self.open,
+            Field::High => &self.high,
+            Field::Low => &self.low,
+            Field::Volume | Field::QuoteVolume | Field::BuyVolume | Field::Trades => &self.volume,
+            _ => &self.close,
+        }
+    }
+
     fn scaled(mut self, factor: f64) -> Data {
         for column in [&mut self.open, &mut self.high, &mut self.low, &mut self.close] {
             column.iter_mut().for_each(|price| *price *= factor);

@@ -1,7 +1,9 @@
 //! Streamed values are those of TA-Lib's batch call, to the last bit and from the same candle on.
 
-use super::super::talib::CORE;
+use super::super::talib::{CORE, LATER};
 use super::{Data, markets, stream};
+use crate::catalog;
+use crate::program::Field;
 use ta_lib::MAType::SMA;
 use ta_lib::{OutRange, RetCode};
 
@@ -89,4 +91,37 @@ fn bollinger_bands_do_not_collapse_at_micro_prices() {
     assert!((bands[0][59] - mean - 2.0 * deviation).abs() < 1e-9 * mean);
     assert!((bands[3][59] - 4.0 * deviation / mean).abs() < 1e-6, "width {}", bands[3][59]);
     assert!(bands[3][59] > 1e-2);
+}
+
+#[test]
+fn a_stream_may_open_on_any_length_of_history() {
+    for data in &markets() {
+        let mut opened_late = 0;
+        for function in catalog::functions() {
+            // Their second stream begins with the first value of their first.
+            if ["stochrsi", "ppo"].contains(&function.name) {
+                continue;
+            }
+            let given = function.inputs.iter().enumerate();
+            let mut inputs: Vec<&[f64]> = given.map(|(i, _)| data.field([Field::Close, Field::Open][i])).collect();
+            inputs.extend(function.candle.iter().map(|field| data.field(*field)));
+            let params: Vec<f64> = function.params.iter().map(|p| p.default.unwrap_or(10.0)).collect();
+            let first = (function.warm_up)(&params);
+            let usual = stream(function.name, &params, &inputs);
+            for later in [1, 2, 31, 32, 33, 250, 640, 1_000] {
+                LATER.set(later);
+                let late = stream(function.name, &params, &inputs);
+                LATER.set(0);
+                opened_late += usize::from(late[0][first].is_nan() && !usual[0][first].is_nan());
+                for (usual, late) in usual.iter().zip(&late) {
+                    for i in first + later..usual.len() {
+                        let (a, b) = (usual[i], late[i]);
+                        let same = a.to_bits() == b.to_bits() || (a.is_nan() && b.is_nan());
+                        assert!(same, "{} {later} candles late, at {i}: {b}, not {a}", function.name);
+                    }
+                }
+            }
+        }
+        assert!(opened_late > 300, "{opened_late} streams opened late");
+    }
 }
