@@ -5,6 +5,7 @@
 
 mod backtest;
 mod evaluate;
+mod explain;
 mod market;
 mod rights;
 mod support;

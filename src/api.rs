@@ -5,6 +5,7 @@
 
 mod backtest;
 mod evaluate;
+mod explain;
 mod gaps;
 mod health;
 mod klines;

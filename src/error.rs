@@ -24,6 +24,8 @@ pub enum Error {
     UnknownSymbol(String),
     /// `limit` below 1 or above the named maximum.
     LimitOutOfRange(i32, i32),
+    /// No such trader, or another's.
+    UnknownTrader(uuid::Uuid),
     /// Neither `edge` nor `match`.
     UnknownFireOn(String),
     NeverFilled(String, Interval),
@@ -42,7 +44,7 @@ impl Error {
             | Error::MalformedSymbol(..)
             | Error::LimitOutOfRange(..)
             | Error::UnknownFireOn(_) => ERRCODE_INVALID_PARAMETER_VALUE,
-            Error::UnknownSymbol(_) => ERRCODE_UNDEFINED_OBJECT,
+            Error::UnknownSymbol(_) | Error::UnknownTrader(_) => ERRCODE_UNDEFINED_OBJECT,
             Error::NeverFilled(..) => ERRCODE_INSUFFICIENT_RESOURCES,
             Error::Busy(..) => ERRCODE_LOCK_NOT_AVAILABLE,
             Error::Compile(failure) => match failure {
@@ -65,6 +67,7 @@ impl Error {
             Error::MalformedSymbol(text, why) => format!("malformed symbol \"{}\": {why}", shortened(text)),
             Error::UnknownSymbol(symbol) => format!("unknown symbol \"{symbol}\""),
             Error::LimitOutOfRange(limit, max) => format!("limit {limit} is out of range: it must be 1 to {max}"),
+            Error::UnknownTrader(id) => format!("no trader \"{id}\""),
             Error::UnknownFireOn(text) => format!("unknown fire_on \"{}\"", shortened(text)),
             Error::NeverFilled(symbol, interval) => {
                 format!("no klines of \"{symbol}\" at \"{interval}\" have arrived yet")
@@ -122,6 +125,7 @@ impl Error {
                     .into()
             }
             Error::LimitOutOfRange(..) => "Page backwards with the argument \"before\" for more.".into(),
+            Error::UnknownTrader(_) => "SELECT id, name FROM vyx.traders lists yours.".into(),
             Error::UnknownFireOn(_) => {
                 "Use edge, for the first candle that matches, or match, for each of them.".into()
             }

@@ -86,6 +86,7 @@ extension_sql_file!(
         vyx_validate,
         vyx_values,
         vyx_screen,
+        vyx_explain,
         vyx_backtest,
         vyx_backtest_summary,
         vyx_indicators,
