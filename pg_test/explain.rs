@@ -137,7 +137,8 @@ mod tests {
         assert_eq!(candle(n), "as it first closed");
         let (writer, id) = symbol("EXPLAIN4USDT");
         let series = writer.store().series(id, Interval::M1).expect("1m is tracked");
-        let corrected = vyx_core::Kline { provenance: vyx_core::Provenance::History, trades: 9, ..kline(n, 90.0, true) };
+        let corrected =
+            vyx_core::Kline { provenance: vyx_core::Provenance::History, trades: 9, ..kline(n, 90.0, true) };
         assert!(writer.put_kline(series, &corrected).accepted());
         assert!(candle(n).starts_with("corrected since: revision 0 when it fired, 1 now"), "{}", candle(n));
         assert!(verdict("EXPLAIN4USDT", n).starts_with("fired: signal "));
@@ -161,6 +162,8 @@ mod tests {
         };
         check_failure(&ask(1), "42704", &["no trader"]);
         check_failure(&ask(3), "42704", &["no trader"]);
+        check_failure("SELECT * FROM vyx_matching('0191a2b3-c4d5-7e6f-8a9b-000000000001')", "42704", &["no trader"]);
+        Spi::run("SELECT * FROM vyx_matching('0191a2b3-c4d5-7e6f-8a9b-000000000002')").expect("its own");
         let own = format!("SELECT outcome || ': ' || note FROM ({}) AS e LIMIT 1", ask(2));
         assert_eq!(one::<String>(&own), "not running: the trader is stopped: SELECT vyx_start_trader(id) starts it");
         check_failure("SELECT * FROM vyx_explain(NULL, 'EXPLAIN5USDT')", "22004", &["trader_id"]);

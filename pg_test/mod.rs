@@ -7,6 +7,7 @@ mod backtest;
 mod evaluate;
 mod explain;
 mod market;
+mod matching;
 mod rights;
 mod support;
 mod traders;

@@ -26,6 +26,7 @@ BEGIN
             ('vyx_values', 100, 'The values of an expression on the newest closed candles of a series, each from its own history, oldest first.'),
             ('vyx_screen', 500, 'What a script says of the newest closed candle of every symbol.'),
             ('vyx_explain', 20, 'Why a trader fired on a symbol or did not: the verdict, then each step of its script with its value at the candle.'),
+            ('vyx_matching', 50, 'The symbols on which a trader, as it stands, matches at their newest closed candle.'),
             ('vyx_backtest', 1000, 'A row for each of the newest candles on which a script would have fired; ret_n is what the close changed by n candles later, in percent.'),
             ('vyx_backtest_summary', 1, 'A backtest in one row: candles asked, evaluated, matched, fired, not ready and why; mean returns and how many were gains, in percent.'),
             ('vyx_indicators', 50, 'The functions of the trader language.'),

@@ -9,6 +9,7 @@ mod explain;
 mod gaps;
 mod health;
 mod klines;
+mod matching;
 mod metrics;
 mod screen;
 mod symbols;

@@ -87,6 +87,7 @@ extension_sql_file!(
         vyx_values,
         vyx_screen,
         vyx_explain,
+        vyx_matching,
         vyx_backtest,
         vyx_backtest_summary,
         vyx_indicators,

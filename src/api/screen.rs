@@ -11,6 +11,7 @@ use pgrx::prelude::*;
 use pgrx::{JsonB, PgSqlErrorCode};
 use serde_json::Map;
 use std::sync::Arc;
+use vyx_core::store::Store;
 use vyx_core::{Interval, Kline, Symbol};
 use vyx_engine::wire::{Mode, VALUE};
 use vyx_engine::{Checked, Engine, NotReady, Op, Outcome, Series, Value};
@@ -152,14 +153,7 @@ fn vyx_screen(
     }
     let question = Question::new(script, interval)?;
     let market = StoreMarket::new(store);
-    let mut newest: Vec<(Symbol, Option<Kline>)> = encoding::symbols(store)
-        .filter_map(|entry| {
-            let klines = store.last(store.series(entry.id, interval)?, 1, false, None).unwrap_or_default();
-            Some((entry.info.symbol, klines.first().copied()))
-        })
-        .collect();
-    // In the order of time, so that what all symbols read of one goes only forward.
-    newest.sort_by_key(|(symbol, kline)| (kline.map(|kline| kline.open_time), *symbol));
+    let newest = newest(store, interval);
     let mut engine = Engine::new(interval);
     engine.set_programs(vec![(0, Arc::clone(&question.program))]).expect("compiled for this interval");
     let mut rows = Vec::with_capacity(newest.len());
@@ -182,6 +176,18 @@ fn vyx_screen(
         ));
     }
     Ok(TableIterator::new(rows))
+}
+
+/// Every symbol with its newest closed candle, in the order of time, so that what all symbols read of one goes only forward.
+pub(super) fn newest(store: Store<'static>, interval: Interval) -> Vec<(Symbol, Option<Kline>)> {
+    let mut newest: Vec<(Symbol, Option<Kline>)> = encoding::symbols(store)
+        .filter_map(|entry| {
+            let klines = store.last(store.series(entry.id, interval)?, 1, false, None).unwrap_or_default();
+            Some((entry.info.symbol, klines.first().copied()))
+        })
+        .collect();
+    newest.sort_by_key(|(symbol, kline)| (kline.map(|kline| kline.open_time), *symbol));
+    newest
 }
 
 /// One symbol's candle: the answer, and the fields as JSON.
