@@ -1,6 +1,6 @@
 # What people type, and what CI runs; the work is done by the scripts of tests/demo.
 .DEFAULT_GOAL := help
-.PHONY: help setup run start stop status psql clean-run test check simulate bench install fuzz soak
+.PHONY: help setup run start stop status psql clean-run test check simulate readme bench install fuzz soak
 # Given on the command line or in the environment: make run FEED=binance, make run SPEED=600
 export FEED SPEED WATCH PROFILE PG_CONFIG SEEDS SEED FUZZ_SECONDS HOURS
 demo := tests/demo
@@ -38,6 +38,9 @@ simulate: ## worlds by seed, in virtual time, faults by chance (SEEDS=1000, or o
 
 fuzz: ## made-up bytes against all that reads foreign bytes (FUZZ_SECONDS=60 a target; needs a nightly compiler)
 	@$(demo)/fuzz.sh
+
+readme: ## write the table of functions in README.md anew, from the catalog
+	@VYX_WRITE_README=1 cargo test --quiet --package vyx-engine --test readme
 
 bench: ## measure, print ratios and write them to .vyx/bench.txt
 	@$(demo)/bench.sh

@@ -67,6 +67,8 @@ mod tests {
         assert_eq!(places, "1:9 2:17");
         assert_eq!(count(&format!("{rows} WHERE ok")), 0);
         assert_eq!(one::<String>(&format!("SELECT hint FROM {rows} LIMIT 1")), "did you mean \"close\"?");
+        let source = format!("SELECT source FROM {rows} LIMIT 1");
+        assert_eq!(one::<String>(&source), "let x = clse > 1;\n        ^");
         check_failure("SELECT * FROM vyx_validate(NULL)", "22004", &["script"]);
         check_failure("SELECT * FROM vyx_validate('true', '7m')", "22023", &["7m"]);
     }

@@ -7,7 +7,7 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use pgrx::{JsonB, PgSqlErrorCode};
 use vyx_core::Interval;
-use vyx_engine::catalog::{self, Function};
+use vyx_engine::listing;
 use vyx_engine::wire::{Mode, Problem};
 
 /// The program of a trader's script as JSON, to be stored; a script that does not compile is an error with its place.
@@ -42,14 +42,18 @@ pub(super) fn notice(warning: &Problem) {
 }
 
 /// One row of `vyx_validate`, in the order of its columns.
-type Remark = (bool, Option<i32>, Option<i32>, Option<String>, Option<String>, Option<JsonB>, Option<i32>);
+type Remark =
+    (bool, Option<i32>, Option<i32>, Option<String>, Option<String>, Option<String>, Option<JsonB>, Option<i32>);
 
-fn remark(ok: bool, Problem { line, col, message, hint, .. }: Problem) -> Remark {
+fn remark(ok: bool, problem: Problem) -> Remark {
+    let source = problem.source();
+    let Problem { line, col, message, hint, .. } = problem;
     let place = |number: u32| i32::try_from(number).ok().filter(|number| *number > 0);
-    (ok, place(line), place(col), Some(message), hint, None, None)
+    (ok, place(line), place(col), Some(message), hint, source, None, None)
 }
 
-/// Whether a script compiles, without storing it. Where it does not, a row for each problem. Where it does, one row with
+/// Whether a script compiles, without storing it. Where it does not, a row for each problem, with the line of
+/// the script and a caret beneath. Where it does, one row with
 /// what it reads, how many candles of each it needs before it is decided, and its number of nodes; then a row for each
 /// warning. A place is null where the remark concerns the line or the script as a whole.
 #[pg_extern(stable)]
@@ -66,6 +70,7 @@ fn vyx_validate(
             name!(col, Option<i32>),
             name!(message, Option<String>),
             name!(hint, Option<String>),
+            name!(source, Option<String>),
             name!(timeframes, Option<JsonB>),
             name!(nodes, Option<i32>),
         ),
@@ -78,7 +83,7 @@ fn vyx_validate(
         Ok(Compiled { program, timeframes, warnings }) => {
             let timeframes = serde_json::to_value(timeframes).expect("names and numbers are always JSON");
             let nodes = program.program().nodes.len() as i32;
-            let verdict = (true, None, None, None, None, Some(JsonB(timeframes)), Some(nodes));
+            let verdict = (true, None, None, None, None, None, Some(JsonB(timeframes)), Some(nodes));
             std::iter::once(verdict).chain(warnings.into_iter().map(|warning| remark(true, warning))).collect()
         }
         Err(Failure::Refused(problems)) => problems.into_iter().map(|problem| remark(false, problem)).collect(),
@@ -103,21 +108,14 @@ fn vyx_indicators() -> TableIterator<
     ),
 > {
     let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
-    TableIterator::new(catalog::functions().iter().map(move |function| {
+    TableIterator::new(listing::functions().map(move |function| {
         (
             function.name.to_owned(),
             owned(function.aliases),
-            function.signature(),
+            function.signature,
             owned(function.outputs),
-            first_valid_bar(function),
+            function.first_valid_bar as i32,
             function.doc.to_owned(),
         )
     }))
-}
-
-fn first_valid_bar(function: &Function) -> i32 {
-    /// Stands in for a constant without a default; all of these are lengths.
-    const TYPICAL_LENGTH: f64 = 20.0;
-    let params: Vec<f64> = function.params.iter().map(|param| param.default.unwrap_or(TYPICAL_LENGTH)).collect();
-    (function.warm_up)(&params) as i32
 }

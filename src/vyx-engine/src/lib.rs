@@ -6,6 +6,7 @@
 //!
 //! - [`program`]: the graph as data; [`check`] makes a [`Checked`] of it, the only kind that is evaluated.
 //! - [`catalog`]: the functions that keep state; each is declared beside its arithmetic in `indicators`.
+//! - [`listing`]: the catalog as users see it.
 //! - [`market`]: what is seen of the market, and how far back a candle's history goes.
 //! - [`eval`]: what values mean, and the [`Engine`] that has them cheaply; [`Replay`] for questions about the past.
 //! - [`print`]: a program as its reader would write it.
@@ -17,6 +18,7 @@ pub mod catalog;
 pub mod check;
 pub mod eval;
 mod indicators;
+pub mod listing;
 pub mod market;
 pub mod print;
 pub mod program;

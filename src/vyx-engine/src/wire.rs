@@ -106,6 +106,23 @@ pub struct Problem {
     pub source_line: String,
 }
 
+impl Problem {
+    /// The line it is in, with a caret beneath where there is a place in it; `None` where it concerns the whole script.
+    pub fn source(&self) -> Option<String> {
+        match (self.line, self.col) {
+            (0, _) => None,
+            (_, 0) => Some(self.source_line.clone()),
+            _ => Some(format!("{}\n{}^", self.source_line, self.indent())),
+        }
+    }
+
+    /// What stands before the caret. Tabs stay tabs, so that it is under its character however wide a tab is shown.
+    fn indent(&self) -> String {
+        let before = (self.col.max(1) - 1) as usize;
+        self.source_line.chars().take(before).map(|c| if c == '\t' { '\t' } else { ' ' }).collect()
+    }
+}
+
 /// As a compiler prints it: place and message, the line with a caret beneath, the hint.
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -113,11 +130,7 @@ impl fmt::Display for Problem {
             write!(f, "{}", self.message)?;
         } else {
             writeln!(f, "{}:{}: {}", self.line, self.col, self.message)?;
-            let before = (self.col.max(1) - 1) as usize;
-            // Tabs stay tabs, so that the caret stands under its character however wide a tab is shown.
-            let indent: String =
-                self.source_line.chars().take(before).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
-            write!(f, "  {}\n  {indent}^", self.source_line)?;
+            write!(f, "  {}\n  {}^", self.source_line, self.indent())?;
         }
         match &self.hint {
             Some(hint) => write!(f, "\n  hint: {hint}"),
@@ -141,6 +154,9 @@ mod tests {
         };
         let shown = "2:4: unknown name \"clse\"\n  \tä clse > 1\n  \t  ^\n  hint: did you mean \"close\"?";
         assert_eq!(problem.to_string(), shown);
+        assert_eq!(problem.source().as_deref(), Some("\tä clse > 1\n\t  ^"));
+        assert_eq!(Problem { col: 0, ..problem.clone() }.source().as_deref(), Some("\tä clse > 1"));
+        assert_eq!(Problem { line: 0, col: 0, ..problem }.source(), None);
     }
 
     #[test]
