@@ -166,8 +166,8 @@ pub fn catalog(
         (clock, on) => clock.or(on).unwrap_or(0),
     };
     let interval = graph.market(clock).interval;
-    if function.name == "vwap" && !holds_a_day(interval) {
-        let message = format!("vwap starts anew each day, which candles of \"{interval}\" cannot show");
+    if function.session && !holds_a_day(interval) {
+        let message = format!("{} starts anew each day, which candles of \"{interval}\" cannot show", function.name);
         return Err(Refusal::new(message).hint("its intervals are 1m to 12h").into());
     }
     let params = parameters(function, &args[given..])

@@ -59,6 +59,9 @@ pub fn series(graph: &mut Graph, market: &Market, name: &str) -> Option<Series> 
         "quote_volume" => Field::QuoteVolume,
         "trades" => Field::Trades,
         "buy_volume" => Field::BuyVolume,
+        "hl2" => Field::Hl2,
+        "hlc3" => Field::Hlc3,
+        "ohlc4" => Field::Ohlc4,
         "time" => Field::Time,
         "hour" => Field::Hour,
         "dayofweek" => Field::Dayofweek,
@@ -71,9 +74,6 @@ pub fn series(graph: &mut Graph, market: &Market, name: &str) -> Option<Series> 
 fn derived(graph: &mut Graph, market: &Market, clock: u8, name: &str) -> Option<Series> {
     use Arithmetic::{Div, Mul, Sub};
     Some(match name {
-        "hl2" => mean(graph, clock, &[Field::High, Field::Low]),
-        "hlc3" => mean(graph, clock, &[Field::High, Field::Low, Field::Close]),
-        "ohlc4" => mean(graph, clock, &[Field::Open, Field::High, Field::Low, Field::Close]),
         "ha_open" | "ha_high" | "ha_low" | "ha_close" => heikin_ashi(graph, clock, &name["ha_".len()..])?,
         "sell_volume" => {
             let [all, bought] = [Field::Volume, Field::BuyVolume].map(|f| graph.candle(f, clock));
@@ -110,13 +110,6 @@ const DAY: u16 = 288;
 
 fn five_minutes(graph: &mut Graph, market: &Market) -> u8 {
     graph.clock(&Market { symbol: market.symbol.clone(), interval: Interval::M5 })
-}
-
-fn mean(graph: &mut Graph, clock: u8, fields: &[Field]) -> Series {
-    let candles: Vec<Series> = fields.iter().map(|f| graph.candle(*f, clock)).collect();
-    let sum = candles.into_iter().reduce(|sum, next| math(graph, Arithmetic::Add, sum, next)).expect("some fields");
-    let count = graph.series(&Value::Number(fields.len() as f64)).expect("a number");
-    math(graph, Arithmetic::Div, sum, count)
 }
 
 fn heikin_ashi(graph: &mut Graph, clock: u8, field: &str) -> Option<Series> {

@@ -18,16 +18,15 @@ fn value(script: &str, expected: &str) {
 
 #[test]
 fn every_series_of_a_candle_has_a_name() {
-    for name in ["open", "high", "low", "close", "volume", "trades", "time", "hour", "dayofweek"] {
+    for name in
+        ["open", "high", "low", "close", "volume", "trades", "hl2", "hlc3", "ohlc4", "time", "hour", "dayofweek"]
+    {
         value(name, name);
     }
     value("quote_volume", "quotevolume");
     value("buy_volume", "buyvolume");
     value("sell_volume", "(volume - buyvolume)");
     value("volume_delta", "(buyvolume - (volume - buyvolume))");
-    value("hl2", "((high + low) / 2)");
-    value("hlc3", "(((high + low) + close) / 3)");
-    value("ohlc4", "((((open + high) + low) + close) / 4)");
     for field in ["open", "high", "low", "close"] {
         value(&format!("ha_{field}"), &format!("heikin_ashi(open, high, low, close).{field}"));
     }
@@ -129,7 +128,7 @@ fn functions_of_the_script_see_their_arguments_and_the_candles() {
 fn leading_series_may_be_left_out() {
     value("rsi(14)", "rsi(close, 14)");
     value("rsi()", "rsi(close, 14)");
-    value("rsi(hl2)", "rsi(((high + low) / 2), 14)");
+    value("rsi(hl2)", "rsi(hl2, 14)");
     value("highest(20)", "highest(high, 20)");
     value("lowest(20)", "lowest(low, 20)");
     value("atr(14)", "atr(high, low, close, 14)");
@@ -164,7 +163,7 @@ fn another_timeframe_computes_in_its_own_candles() {
     value("tf(\"1h\").closed", "completed(1h)");
     value("tf(\"1m\").close", "close");
     value("tf(\"1m\").closed", "true");
-    value("let h = \"1h\"; tf(h).hl2", "align(((high@1h + low@1h) / 2))");
+    value("let h = \"1h\"; tf(h).hl2", "align(hl2@1h)");
 }
 
 #[test]
