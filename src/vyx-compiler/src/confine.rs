@@ -142,17 +142,22 @@ fn allowed() -> Result<BTreeMap<i64, Vec<SeccompRule>>, seccompiler::BackendErro
     rules.insert(libc::SYS_read, vec![argument(0, SeccompCmpOp::Eq, libc::STDIN_FILENO)?]);
     let to_standard = [libc::STDOUT_FILENO, libc::STDERR_FILENO].map(|fd| argument(0, SeccompCmpOp::Eq, fd));
     rules.insert(libc::SYS_write, to_standard.into_iter().collect::<Result<_, _>>()?);
-    // Memory, but none that can be executed.
-    for call in [libc::SYS_mmap, libc::SYS_mprotect] {
-        let executable = SeccompCmpOp::MaskedEq(libc::PROT_EXEC as u64);
-        rules.insert(call, vec![argument(2, executable, 0)?]);
-    }
+    // Memory, but none that can be executed, and none that the limit on data does not count: the kernel takes what is
+    // shared for no data, and what grows down for a stack.
+    let no_code = || condition(2, SeccompCmpOp::MaskedEq(libc::PROT_EXEC as u64), 0);
+    let uncounted = libc::MAP_SHARED | libc::MAP_GROWSDOWN;
+    let counted = condition(3, SeccompCmpOp::MaskedEq(uncounted as u64), 0)?;
+    rules.insert(libc::SYS_mmap, vec![SeccompRule::new(vec![no_code()?, counted])?]);
+    rules.insert(libc::SYS_mprotect, vec![SeccompRule::new(vec![no_code()?])?]);
     Ok(rules)
 }
 
 fn argument(index: u8, op: SeccompCmpOp, value: c_int) -> Result<SeccompRule, seccompiler::BackendError> {
-    let condition = SeccompCondition::new(index, SeccompCmpArgLen::Dword, op, value as u64)?;
-    SeccompRule::new(vec![condition])
+    SeccompRule::new(vec![condition(index, op, value)?])
+}
+
+fn condition(index: u8, op: SeccompCmpOp, value: c_int) -> Result<SeccompCondition, seccompiler::BackendError> {
+    SeccompCondition::new(index, SeccompCmpArgLen::Dword, op, value as u64)
 }
 
 fn check(result: c_int) -> io::Result<()> {

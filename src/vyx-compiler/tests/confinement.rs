@@ -22,7 +22,7 @@ fn main() {
         [_, flag, ..] if flag == "--list" => {}
         [_, filter, ..] if !filter.starts_with('-') && !"confinement".contains(filter.as_str()) => {}
         _ => {
-            let tests: [(&str, fn()); 8] = [
+            let tests: [(&str, fn()); 9] = [
                 ("forbidden calls end the process", forbidden_calls_end_the_process),
                 ("memory is bounded", memory_is_bounded),
                 ("cpu time is bounded", cpu_time_is_bounded),
@@ -31,6 +31,7 @@ fn main() {
                 ("signals, session and environment are fresh", signals_session_and_environment_are_fresh),
                 ("it dies with its parent", it_dies_with_its_parent),
                 ("another parent is refused", another_parent_is_refused),
+                ("the compiler confines itself before it answers", the_compiler_confines_itself_before_it_answers),
             ];
             for (name, test) in tests {
                 test();
@@ -84,6 +85,61 @@ fn call(what: &str, parent: u32) {
             }
             "trace the parent" => {
                 libc::ptrace(libc::PTRACE_ATTACH, parent as i32, 0, 0);
+            }
+            "trace itself" => {
+                libc::ptrace(libc::PTRACE_TRACEME, 0, 0, 0);
+            }
+            "read memory of the parent" => {
+                let mut byte = [0u8];
+                let here = libc::iovec { iov_base: byte.as_mut_ptr().cast(), iov_len: 1 };
+                libc::process_vm_readv(parent as i32, &here, 1, &here, 1, 0);
+            }
+            "take a handle of the parent" => {
+                libc::syscall(libc::SYS_pidfd_open, parent, 0);
+            }
+            "set a timer" => {
+                libc::alarm(1);
+            }
+            "ignore a signal" => {
+                libc::signal(libc::SIGXCPU, libc::SIG_IGN);
+            }
+            "outlive the parent" => {
+                libc::prctl(libc::PR_SET_PDEATHSIG, 0);
+            }
+            "loosen the filter" => {
+                libc::syscall(libc::SYS_seccomp, 1, 0, std::ptr::null::<u8>());
+            }
+            "become another user" => {
+                libc::setuid(0);
+            }
+            "leave its namespace" => {
+                libc::unshare(libc::CLONE_NEWUSER);
+            }
+            "join another session" => {
+                libc::setsid();
+            }
+            "hand work to the kernel" => {
+                libc::syscall(libc::SYS_io_uring_setup, 1, std::ptr::null::<u8>());
+            }
+            "make a file in memory" => {
+                libc::memfd_create(c"vyx".as_ptr(), 0);
+            }
+            "share memory" => {
+                let (read_write, shared) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED | libc::MAP_ANONYMOUS);
+                libc::mmap(std::ptr::null_mut(), 4_096, read_write, shared, -1, 0);
+            }
+            "map a second stack" => {
+                let (read_write, grows) =
+                    (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_GROWSDOWN);
+                libc::mmap(std::ptr::null_mut(), 4_096, read_write, grows, -1, 0);
+            }
+            "share memory of the system" => {
+                libc::shmget(libc::IPC_PRIVATE, 4_096, 0o600);
+            }
+            "make code of its data" => {
+                let data = std::hint::black_box([0u8; 8_192]);
+                let page = data.as_ptr() as usize / 4_096 * 4_096;
+                libc::mprotect(page as *mut libc::c_void, 4_096, libc::PROT_READ | libc::PROT_EXEC);
             }
             "make memory executable" => {
                 let (read_execute, private) =
@@ -160,6 +216,22 @@ fn forbidden_calls_end_the_process() {
         "kill the parent",
         "fork",
         "trace the parent",
+        "trace itself",
+        "read memory of the parent",
+        "take a handle of the parent",
+        "set a timer",
+        "ignore a signal",
+        "outlive the parent",
+        "loosen the filter",
+        "become another user",
+        "leave its namespace",
+        "join another session",
+        "hand work to the kernel",
+        "make a file in memory",
+        "share memory",
+        "map a second stack",
+        "share memory of the system",
+        "make code of its data",
         "make memory executable",
         "raise a limit",
         "write to another descriptor",
@@ -253,25 +325,31 @@ fn signals_session_and_environment_are_fresh() {
         });
     }
     let mut child = waiting(&mut command);
-    let status = fs::read_to_string(format!("/proc/{}/status", child.id())).expect("readable by all");
-    let field = |name: &str| {
-        let line = status.lines().find(|line| line.starts_with(name)).expect("a field of this name");
-        line[name.len() + 1..].trim().to_owned()
-    };
+    let field = |name: &str| status_field(&child, name);
     // Signals 32 and 33 belong to the C library, which lets nobody change them.
     let own = 0b11 << 31;
     for mask in ["SigBlk", "SigIgn", "SigCgt"] {
         assert_eq!(u64::from_str_radix(&field(mask), 16).expect("hexadecimal") & !own, 0, "{mask}");
     }
     assert_eq!((field("NoNewPrivs"), field("Seccomp"), field("Threads")), ("1".into(), "2".into(), "1".into()));
-    let stat = fs::read_to_string(format!("/proc/{}/stat", child.id())).expect("readable by all");
-    let session = stat.rsplit(") ").next().and_then(|rest| rest.split(' ').nth(3)).map(str::to_owned);
-    assert_eq!(session, Some(child.id().to_string()), "it leads a session of its own");
+    assert_eq!(session(&child), child.id().to_string(), "it leads a session of its own");
     child.kill().expect("killed");
     child.wait().expect("reaped");
 
     let (_, text) = outcome("environment");
     assert!(text.starts_with("0\n"), "{text} variables are left");
+}
+
+/// What the kernel says of a process, which everybody may read.
+fn status_field(child: &Child, name: &str) -> String {
+    let status = fs::read_to_string(format!("/proc/{}/status", child.id())).expect("readable by all");
+    let line = status.lines().find(|line| line.starts_with(name)).expect("a field of this name");
+    line[name.len() + 1..].trim().to_owned()
+}
+
+fn session(child: &Child) -> String {
+    let stat = fs::read_to_string(format!("/proc/{}/stat", child.id())).expect("readable by all");
+    stat.rsplit(") ").next().and_then(|rest| rest.split(' ').nth(3)).expect("its session").to_owned()
 }
 
 /// Starts a confined child, says which, and waits to be killed.
@@ -316,4 +394,22 @@ fn another_parent_is_refused() {
         .output()
         .expect("starts");
     assert!(!output.status.success() && output.stdout.is_empty(), "{output:?}");
+}
+
+/// All other attempts are made by a copy that confines itself; this is the program that is installed.
+fn the_compiler_confines_itself_before_it_answers() {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_vyx-compiler"))
+        .args(["--serve", &std::process::id().to_string()])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("starts");
+    child.stdin.as_mut().expect("piped").write_all(b"{}\n").expect("taken");
+    let mut answer = [0];
+    child.stdout.as_mut().expect("piped").read_exact(&mut answer).expect("an answer");
+    let field = |name: &str| status_field(&child, name);
+    assert_eq!((field("NoNewPrivs"), field("Seccomp"), field("Threads")), ("1".into(), "2".into(), "1".into()));
+    assert_eq!(session(&child), child.id().to_string(), "it leads a session of its own");
+    drop(child.stdin.take());
+    assert!(child.wait().expect("reaped").success(), "it ends when its input ends");
 }
