@@ -12,7 +12,7 @@ use std::cell::Cell;
 use std::sync::Arc;
 use vyx_core::{Interval, Symbol};
 
-const OWN: Interval = Interval::M5;
+pub(super) const OWN: Interval = Interval::M5;
 const CLOCKS: [(Option<&str>, Interval); 3] =
     [(None, Interval::M15), (Some("BTCUSDT"), Interval::M5), (Some("BTCUSDT"), Interval::H1)];
 
@@ -23,7 +23,7 @@ fn market(seed: u64) -> (Memory, i64) {
 }
 
 /// An ordinal of the trader's clock some candles before the next border of the anchor grid of one of the clocks.
-fn before_a_border(seed: u64) -> i64 {
+pub(super) fn before_a_border(seed: u64) -> i64 {
     let first = OWN.close_time(5_000 + (seed % 997) as i64);
     let (name, interval) = match seed % 5 {
         0 => ("ETHUSDT", OWN),
@@ -37,7 +37,7 @@ fn before_a_border(seed: u64) -> i64 {
     OWN.last_closed(interval.close_time(border)) - 12
 }
 
-fn market_at(seed: u64, first: i64) -> Memory {
+pub(super) fn market_at(seed: u64, first: i64) -> Memory {
     let mut market = Memory::default();
     for (name, hole) in [("BTCUSDT", 30), ("ETHUSDT", 12), ("XRPUSDT", 3)] {
         for interval in [Interval::M5, Interval::M15, Interval::H1] {
@@ -49,9 +49,9 @@ fn market_at(seed: u64, first: i64) -> Memory {
 }
 
 /// Outcome now and before, and all fields, as bits.
-type Seen = (Outcome, Outcome, Vec<Value>);
+pub(super) type Seen = (Outcome, Outcome, Vec<Value>);
 
-fn look(engine: &mut Engine, market: &dyn Market, name: &Symbol, ordinal: i64) -> Vec<Seen> {
+pub(super) fn look(engine: &mut Engine, market: &dyn Market, name: &Symbol, ordinal: i64) -> Vec<Seen> {
     let outcomes = engine.evaluate(market, &[*name], ordinal);
     let see = |p| (outcomes.now(p, 0), outcomes.before(p, 0), outcomes.fields(p, 0).map(|(_, v)| v).collect());
     let seen = (0..outcomes.programs()).map(see).collect();
@@ -62,13 +62,13 @@ fn look(engine: &mut Engine, market: &dyn Market, name: &Symbol, ordinal: i64) -
     seen
 }
 
-fn fresh(programs: &[Arc<Checked>]) -> Engine {
+pub(super) fn fresh(programs: &[Arc<Checked>]) -> Engine {
     let mut engine = Engine::new(OWN);
     set(&mut engine, programs);
     engine
 }
 
-fn set(engine: &mut Engine, programs: &[Arc<Checked>]) {
+pub(super) fn set(engine: &mut Engine, programs: &[Arc<Checked>]) {
     engine.set_programs(programs.iter().enumerate().map(|(k, p)| (k as u64, Arc::clone(p))).collect()).unwrap();
 }
 
@@ -95,7 +95,13 @@ fn verdict(fire: &V) -> Outcome {
 }
 
 #[track_caller]
-fn check_against_definitions(program: &Checked, seen: &Seen, market: &dyn Market, name: &Symbol, ordinal: i64) {
+pub(super) fn check_against_definitions(
+    program: &Checked,
+    seen: &Seen,
+    market: &dyn Market,
+    name: &Symbol,
+    ordinal: i64,
+) {
     let values = reference::evaluate(program, market, name, ordinal).expect("the history is all there");
     assert_eq!(seen.0, verdict(&values[usize::from(program.program().fire)]), "fire of {name} at {ordinal}");
     for ((key, node), value) in program.program().fields.iter().zip(&seen.2) {
