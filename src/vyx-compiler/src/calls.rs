@@ -3,6 +3,7 @@
 use crate::graph::Graph;
 use crate::names;
 use crate::operators::{self, Outcome, Refusal};
+use crate::pine;
 use crate::value::{Market, Record, Series, Value, plural};
 use std::rc::Rc;
 use vyx_core::{Interval, Millis, Symbol};
@@ -150,6 +151,7 @@ pub fn catalog(
     if args.iter().any(Value::is_poison) {
         return Ok(Value::Poison);
     }
+    reads_itself(function, args)?;
     let given = given_inputs(function, args)?;
     let skipped = function.inputs.len() - given;
     let mut inputs = Vec::new();
@@ -197,6 +199,26 @@ fn holds_a_day(interval: Interval) -> bool {
     (2..=market::history_blocks(interval) * market::BLOCK).contains(&in_a_day)
 }
 
+/// Pine's functions are given series that ours read from the candle.
+fn reads_itself(function: &Function, args: &[Value]) -> Result<(), BadCall> {
+    let series = args.iter().take_while(|arg| matches!(arg, Value::Series(_))).count();
+    let constants = args[series..].iter().map(|arg| match arg {
+        Value::Number(n) => Some(n.to_string()),
+        _ => None,
+    });
+    let most = function.inputs.len();
+    let Some(constants) = constants.collect::<Option<Vec<_>>>() else { return Ok(()) };
+    if series <= most || function.candle.is_empty() {
+        return Ok(());
+    }
+    let fields: Vec<String> = function.candle.iter().map(|field| format!("{field:?}").to_lowercase()).collect();
+    let takes = if most == 0 { "no series".to_owned() } else { format!("{most} series") };
+    let message = format!("{} takes {takes}: it reads {} by itself", function.name, fields.join(" "));
+    let fits = most == 0 && constants.len() <= function.params.len();
+    let write = if fits { pine::shape(function.name, &constants) } else { function.signature() };
+    Err(Refusal::new(message).hint(format!("write {write}")).into())
+}
+
 /// How many of the arguments are series: all inputs, or those without the leading defaults, as in `rsi(14)`.
 fn given_inputs(function: &Function, args: &[Value]) -> Result<usize, Refusal> {
     let all = function.inputs.len();
@@ -208,8 +230,13 @@ fn given_inputs(function: &Function, args: &[Value]) -> Result<usize, Refusal> {
     let most = given + function.params.len();
     if args.len() < required || args.len() > most {
         let counted = counted(args.len());
-        return Err(Refusal::new(format!("{} does not take {counted}", function.name))
-            .hint(format!("write {}", function.signature())));
+        let write = match args {
+            [Value::Number(length), Value::Number(_)] if function.name == "dmi" => {
+                format!("dmi({length}), one length for both")
+            }
+            _ => function.signature(),
+        };
+        return Err(Refusal::new(format!("{} does not take {counted}", function.name)).hint(format!("write {write}")));
     }
     Ok(given)
 }

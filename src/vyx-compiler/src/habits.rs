@@ -7,6 +7,10 @@ use rhai::{LexError, ParseError, ParseErrorType};
 pub fn explain(script: &str, error: &ParseError) -> SyntaxError {
     let ParseError(kind, at) = error;
     let line = at.line().and_then(|line| script.split('\n').nth(line - 1)).unwrap_or("");
+    let after = script.split('\n').skip(at.line().unwrap_or(usize::MAX)).all(|line| line.trim().is_empty());
+    let ends = after && line.chars().skip(at.position().unwrap_or(1) - 1).all(char::is_whitespace);
+    // What Rhai misses at the end of the text is rarely what is missing.
+    let kind = if ends && lacks(kind, ";") { &ParseErrorType::UnexpectedEOF } else { kind };
     let (message, hint) = habit(kind, line, at.position().unwrap_or(0)).unwrap_or_else(|| plain(kind));
     SyntaxError { at: *at, message, hint: (!hint.is_empty()).then_some(hint) }
 }
@@ -22,20 +26,51 @@ fn habit(kind: &ParseErrorType, line: &str, col: usize) -> Option<(String, Strin
     };
     let told = |message: &str, hint: &str| Some((message.to_owned(), hint.to_owned()));
     match stopped_at {
-        "?" => told("\"a ? b : c\" is not in the language", "write select(a, b, c)"),
-        "var" => told("\"var\" is not in the language", "write let x = …; a value of the candle before is x[1]"),
-        ":=" => told("\":=\" is not in the language", "write x = …, or let x = … for a new name"),
         "=>" => told("\"=>\" does not define a function", "write fn name(a, b) { … }"),
         "|" if rest.starts_with('|') => {
             told("functions without a name are not in the language", "write fn name(a, b) { … }")
         }
         "++" | "--" => told("\"++\" and \"--\" are not in the language", "write x += 1"),
+        _ if rest.starts_with("cross") && lacks(kind, ";") => told(
+            "two values that cross are not written in words",
+            "write crossover(a, b) for from below, crossunder(a, b) for from above, cross(a, b) for both",
+        ),
+        _ if lacks(kind, "{") => told("a block stands in braces", "write if condition { … } else { … }"),
+        _ if lacks(kind, ";") && begins_with_type(line) => {
+            told("a name is defined without its type", "write let x = …")
+        }
         _ if matches!(kind, ParseErrorType::AssignmentToInvalidLHS(_)) && line.trim_start().starts_with('[') => told(
             "\"[a, b] = …\" is not in the language",
             "keep the record and take its fields: let m = macd(close, 12, 26, 9); m.macd > m.signal",
         ),
         _ => None,
     }
+}
+
+/// `float x = …`, `var float x = …`
+fn begins_with_type(line: &str) -> bool {
+    let mut words = line.split_whitespace().skip_while(|word| ["var", "varip", "let"].contains(word));
+    words.next().is_some_and(|word| ["int", "float", "bool", "string", "color"].contains(&word))
+}
+
+fn lacks(kind: &ParseErrorType, token: &str) -> bool {
+    matches!(kind, ParseErrorType::MissingToken(missing, _) if missing == token)
+}
+
+/// Whether two statements meet without what ends the first.
+pub fn lacks_semicolon(error: &ParseError) -> bool {
+    lacks(&error.0, ";")
+}
+
+/// Whether nothing is gained by leaving out one statement.
+pub fn is_hopeless(error: &ParseError) -> bool {
+    matches!(*error.0, ParseErrorType::TooManyFunctions)
+}
+
+/// Whether the lines below belong to what is wrong, since Pine has blocks by indent.
+pub fn opens_block(script: &str, error: &ParseError) -> bool {
+    let line = error.1.line().and_then(|line| script.split('\n').nth(line - 1)).unwrap_or("");
+    lacks(&error.0, "{") || line.contains("=>")
 }
 
 fn plain(kind: &ParseErrorType) -> (String, String) {
@@ -57,21 +92,4 @@ fn plain(kind: &ParseErrorType) -> (String, String) {
             (lower.unwrap_or_default().replace('\'', "\""), none())
         }
     }
-}
-
-/// What is said of a name that Rhai has and the language has not.
-pub fn disabled(name: &str) -> Option<&'static str> {
-    Some(match name {
-        "eval" | "Fn" | "call" | "curry" | "is_def_fn" | "is_def_var" | "is_shared" | "type_of" => {
-            "a rule is known in full when it is saved"
-        }
-        "print" | "debug" => "put what you want to see under a key of the result: #{ fire: …, seen: x }",
-        "sleep" | "timestamp" | "exit" | "import" | "export" | "parse_json" | "rand" => {
-            "a rule has its candles and nothing else"
-        }
-        "plot" | "plotshape" | "alertcondition" | "strategy" | "indicator" | "study" => {
-            "a rule has no chart; its result is a bool, or #{ fire: …, side: …, note: … }"
-        }
-        _ => return None,
-    })
 }

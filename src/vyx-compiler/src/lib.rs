@@ -21,8 +21,12 @@ mod habits;
 mod names;
 mod operators;
 mod parse;
+mod pine;
 mod problem;
+mod recover;
 mod result;
+mod text;
+mod tokens;
 mod trace;
 mod value;
 mod warnings;
@@ -65,16 +69,16 @@ pub fn compile(request: &Request) -> Response {
 
 /// The program, if nothing is wrong; what is, or might be, is among the problems.
 fn checked(request: &Request, own: Interval, configured: Vec<Interval>, problems: &mut Problems) -> Option<Checked> {
-    let script = match parse::parse(&request.script) {
-        Ok(script) => script,
-        Err(error) => {
-            problems.error(error.at, error.message, error.hint);
-            return None;
-        }
-    };
-    let mut tracer = Tracer::new(own, configured, problems);
-    let (value, at) = tracer.run(script);
+    let parsed = parse::parse(&request.script);
+    for error in parsed.errors {
+        problems.error(error.at, error.message, error.hint);
+    }
+    let mut tracer = Tracer::new(own, configured, parsed.lost, problems);
+    let (value, at) = tracer.run(parsed.script?);
     let mut graph = tracer.graph;
+    if parsed.result_lost {
+        return None;
+    }
     let program = result::program(&mut graph, problems, request.mode, own, (&value, at))?;
     // The engine's own check has the last word: what it refuses could not be stored.
     match program.validate() {

@@ -193,6 +193,12 @@ fn compare(graph: &mut Graph, op: Comparison, name: &str, left: &Value, right: &
         return Err(not_plain(wrong, &format!("\"{name}\" compares values")));
     };
     let equality = matches!(op, Comparison::Eq | Comparison::Ne);
+    let is_na = |side: &Value| matches!(side, Value::Series(series) if *graph.op(series.node) == Op::Na);
+    if equality && (is_na(left) || is_na(right)) {
+        let write = if op == Comparison::Eq { "na(x)" } else { "not na(x)" };
+        return Err(Refusal::new(format!("\"{name}\" never finds na: what is undefined equals nothing"))
+            .hint(format!("write {write}")));
+    }
     if a != b {
         let refusal = Refusal::new(format!("\"{name}\" cannot compare {} with {}", plural(a), plural(b)));
         let chained = a == Kind::Bool && b == Kind::Number && !equality;

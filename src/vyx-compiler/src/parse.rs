@@ -2,10 +2,13 @@
 //! so that all of Rhai's functions, and all ways to waste memory and time with them, do not exist here.
 
 use crate::habits;
-use rhai::{ASTNode, Engine, ImmutableString, OptimizationLevel, Position, Stmt, Token};
-use std::cell::Cell;
+use crate::recover;
+use crate::tokens::{self, Seen};
+use rhai::{AST, ASTNode, Engine, ImmutableString, OptimizationLevel, Position, Stmt};
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::rc::Rc;
-use vyx_engine::wire::MAX_SCRIPT_BYTES;
+use vyx_engine::wire::{MAX_PROBLEMS, MAX_SCRIPT_BYTES};
 
 /// Deepest nesting of expressions and blocks at the top level; each operator of a chain such as `a + b + c` counts.
 /// Bounds the stack of the parser and, with [`crate::trace::MAX_CALL_DEPTH`], that of the tracer.
@@ -37,20 +40,91 @@ pub struct SyntaxError {
     pub hint: Option<String>,
 }
 
-/// Parses a script.
-///
-/// # Errors
-/// The first thing that is no syntax, in words for people who come from Pine.
-pub fn parse(script: &str) -> Result<Script, SyntaxError> {
+/// What became of a text.
+#[derive(Default)]
+pub struct Parsed {
+    /// What could be read of it; `None` if that is nothing.
+    pub script: Option<Script>,
+    /// What is no syntax, in the order in which it was found, in words for people who come from Pine.
+    pub errors: Vec<SyntaxError>,
+    /// Names that nothing is known of any more, since they stood in what could not be read.
+    pub lost: BTreeSet<String>,
+    /// Whether the end could not be read, and the result with it.
+    pub result_lost: bool,
+}
+
+/// Most texts that are tried: one for each statement that cannot be read or has no end.
+const MAX_TRIES: usize = 64;
+
+/// Parses a script, and what is left of it where a statement is no syntax.
+pub fn parse(script: &str) -> Parsed {
+    let mut parsed = Parsed::default();
     if script.len() > MAX_SCRIPT_BYTES {
         let message = format!("the script has {} bytes, at most {MAX_SCRIPT_BYTES} are allowed", script.len());
-        return Err(SyntaxError { at: Position::NONE, message, hint: None });
+        parsed.tell(SyntaxError { at: Position::NONE, message, hint: None });
+        return parsed;
     }
-    let ast = engine(Rc::default()).compile(script).map_err(|error| habits::explain(script, &error))?;
-    if script.contains("/*") && !comments_are_closed(script) {
-        let hint = Some("\"*/\" ends it".to_owned());
-        return Err(SyntaxError { at: Position::NONE, message: "a comment is not closed".into(), hint });
+    let mut text = script.to_owned();
+    let mut unended = 0;
+    for _ in 0..MAX_TRIES {
+        let seen = Rc::<RefCell<Seen>>::default();
+        let read = engine(seen.clone()).compile(&text);
+        let Seen { problems, lost, .. } = seen.take();
+        problems.into_iter().for_each(|problem| parsed.tell(problem));
+        parsed.lost.extend(lost);
+        let error = match read {
+            Ok(ast) => {
+                if text.contains("/*") && !comments_are_closed(&text) {
+                    let hint = Some("\"*/\" ends it".to_owned());
+                    parsed.tell(SyntaxError { at: Position::NONE, message: "a comment is not closed".into(), hint });
+                    parsed.result_lost = true;
+                }
+                match functions_of(&ast) {
+                    Ok(script) => parsed.script = Some(script),
+                    Err(error) => parsed.tell(error),
+                }
+                break;
+            }
+            Err(error) => error,
+        };
+        let at = error.1.line().map(|line| (line, error.1.position().unwrap_or(1)));
+        let told = habits::explain(script, &error);
+        let ends = habits::lacks_semicolon(&error);
+        if let Some(next) = at.filter(|_| ends).and_then(|at| recover::end_statement(&text, at)) {
+            unended += 1;
+            if unended == 1 {
+                parsed.tell(SyntaxError {
+                    hint: Some("a statement ends with \";\", a line end does not end it".into()),
+                    ..told
+                });
+            }
+            text = next;
+            continue;
+        }
+        let (hopeless, block) = (habits::is_hopeless(&error), habits::opens_block(script, &error));
+        parsed.tell(told);
+        let Some(mended) = (!hopeless).then(|| recover::leave_out(&text, at, block)).flatten() else { break };
+        text = mended.text;
+        parsed.lost.extend(mended.lost);
+        parsed.result_lost |= mended.result_lost;
+        if parsed.errors.len() > MAX_PROBLEMS {
+            break;
+        }
     }
+    parsed
+}
+
+impl Parsed {
+    /// One problem a place.
+    fn tell(&mut self, error: SyntaxError) {
+        if self.errors.iter().all(|told| told.at != error.at || told.at.is_none() && told.message != error.message) {
+            self.errors.push(error);
+        }
+    }
+}
+
+/// The statements and functions of what was parsed.
+fn functions_of(ast: &AST) -> Result<Script, SyntaxError> {
     let mut functions: Vec<(Position, Function)> = Vec::new();
     for known in ast.iter_functions() {
         let definition = ast.shared_lib().get_script_fn(known.name, known.params.len());
@@ -84,32 +158,23 @@ pub fn parse(script: &str) -> Result<Script, SyntaxError> {
 
 /// Rhai takes the rest of the text for a comment that is not closed, in silence. Then a token after it is never seen.
 fn comments_are_closed(script: &str) -> bool {
-    let furthest = Rc::new(Cell::new(Position::NONE));
-    let parsed = engine(furthest.clone()).compile(format!("{script}\n;"));
-    parsed.is_err() || furthest.get().line() == Some(script.split('\n').count() + 1)
+    let seen = Rc::<RefCell<Seen>>::default();
+    let parsed = engine(seen.clone()).compile(format!("{script}\n;"));
+    let line = seen.borrow().furthest.and_then(|furthest| furthest.line());
+    parsed.is_err() || line == Some(script.split('\n').count() + 1)
 }
 
-/// The parser; it notes in `furthest` where the last token stood.
-fn engine(furthest: Rc<Cell<Position>>) -> Engine {
+/// The parser; what its tokens say is written to `seen`.
+fn engine(seen: Rc<RefCell<Seen>>) -> Engine {
     let mut engine = Engine::new_raw();
     engine.set_optimization_level(OptimizationLevel::None);
     engine.set_max_expr_depths(MAX_DEPTH, MAX_FUNCTION_DEPTH);
     engine.set_max_functions(MAX_FUNCTIONS);
     engine.set_max_string_size(vyx_engine::program::MAX_TEXT_BYTES);
     engine.set_allow_anonymous_fn(false);
+    let watch = tokens::watch(seen);
     // Marked as deprecated only to say that it may change; the version is pinned.
     #[allow(deprecated)]
-    engine.on_parse_token(move |token, at, _| {
-        furthest.set(furthest.get().max(at));
-        match token {
-            Token::Identifier(name) => match name.as_str() {
-                "and" => Token::And,
-                "or" => Token::Or,
-                "not" => Token::Bang,
-                _ => Token::Identifier(name),
-            },
-            other => other,
-        }
-    });
+    engine.on_parse_token(move |token, at, _| watch(token, at));
     engine
 }

@@ -7,13 +7,14 @@ mod invoke;
 mod statements;
 
 use crate::graph::Graph;
-use crate::habits;
 use crate::names;
 use crate::operators::{Outcome, Refusal};
 use crate::parse::{Function, Script};
+use crate::pine;
 use crate::problem::Problems;
 use crate::value::{Market, Value};
 use rhai::{Position, Stmt};
+use std::collections::BTreeSet;
 use std::rc::Rc;
 use vyx_core::Interval;
 use vyx_engine::catalog;
@@ -49,6 +50,8 @@ pub struct Tracer<'p, 's> {
     own: Market,
     configured: Vec<Interval>,
     functions: Rc<[Function]>,
+    /// Names that may have been defined in what could not be read.
+    lost: BTreeSet<String>,
     variables: Vec<Variable>,
     /// Where the variables of the running function begin: it sees no others.
     frame: usize,
@@ -64,13 +67,19 @@ struct Variable {
 }
 
 impl<'p, 's> Tracer<'p, 's> {
-    pub fn new(interval: Interval, configured: Vec<Interval>, problems: &'p mut Problems<'s>) -> Self {
+    pub fn new(
+        interval: Interval,
+        configured: Vec<Interval>,
+        lost: BTreeSet<String>,
+        problems: &'p mut Problems<'s>,
+    ) -> Self {
         Tracer {
             graph: Graph::new(interval),
             problems,
             own: Market { symbol: None, interval },
             configured,
             functions: Rc::new([]),
+            lost,
             variables: Vec::new(),
             frame: 0,
             calls: 0,
@@ -159,17 +168,29 @@ impl<'p, 's> Tracer<'p, 's> {
             }
             return Value::Series(series);
         }
-        let refusal = if self.functions.iter().any(|f| f.name == name) || names::taken(name) {
-            Refusal::new(format!("\"{name}\" is a function")).hint(format!("call it: {name}(…)"))
-        } else {
-            self.unknown(name)
-        };
+        if self.functions.iter().any(|f| f.name == name) || names::taken(name) {
+            let refusal = Refusal::new(format!("\"{name}\" is a function")).hint(format!("call it: {name}(…)"));
+            return self.refuse(at, refusal);
+        }
+        self.unknown(name, at)
+    }
+
+    /// Reports a name that nobody knows, once if it is one of Pine's or Rhai's. One that stood in what could not be read
+    /// may have been right there.
+    fn unknown(&mut self, name: &str, at: Position) -> Value {
+        if self.lost.contains(name) {
+            return Value::Poison;
+        }
+        if pine::advice(name).is_some() {
+            self.lost.insert(name.to_owned());
+        }
+        let refusal = self.nearest(name);
         self.refuse(at, refusal)
     }
 
-    fn unknown(&self, name: &str) -> Refusal {
+    fn nearest(&self, name: &str) -> Refusal {
         let refusal = Refusal::new(format!("unknown name \"{name}\""));
-        if let Some(why) = habits::disabled(name) {
+        if let Some(why) = pine::advice(name) {
             return Refusal::new(format!("\"{name}\" is not in the language")).hint(why);
         }
         let functions = catalog::functions().iter().flat_map(|f| [f.name].into_iter().chain(f.aliases.iter().copied()));

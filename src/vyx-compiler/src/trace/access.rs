@@ -127,10 +127,7 @@ impl Tracer<'_, '_> {
                 let refusal = Refusal::new(format!("\"{prefix}.{name}\" is a function"));
                 self.refuse(at, refusal.hint(format!("call it: {prefix}.{name}(…)")))
             }
-            Value::Namespace(_) => {
-                let refusal = self.unknown(name);
-                self.refuse(at, refusal)
-            }
+            Value::Namespace(_) => self.unknown(name, at),
             other => {
                 let message = format!("{} has no .{name}", other.describe());
                 self.refuse(at, Refusal::new(message))

@@ -39,8 +39,10 @@ impl Tracer<'_, '_> {
             Expr::ThisPtr(_) => self.refuse(at, Refusal::new("\"this\" is not in the language")),
             Expr::And(sides, _) => self.logic(sides, operators::and)?,
             Expr::Or(sides, _) => self.logic(sides, operators::or)?,
-            Expr::Coalesce(..) => {
-                self.refuse(at, Refusal::new("\"??\" is not in the language").hint("write nz(x, default)"))
+            // Told when the token was seen; what stands in it is looked at all the same.
+            Expr::Coalesce(sides, _) => {
+                self.all(sides)?;
+                Value::Poison
             }
             Expr::FnCall(call, at) if call.op_token.is_some() => self.operator(call, *at)?,
             Expr::FnCall(call, at) => self.call(call, *at)?,

@@ -30,13 +30,11 @@ impl Tracer<'_, '_> {
             return Ok(self.called(called, places, at));
         }
         let Some(function) = catalog::find(name) else {
-            let refusal = match name {
-                _ if names::SERIES.contains(&name) => {
-                    Refusal::new(format!("\"{name}\" is a series, not a function")).hint(format!("write {name}"))
-                }
-                _ => self.unknown(name),
-            };
-            return Ok(self.refuse(at, refusal));
+            if names::SERIES.contains(&name) {
+                let refusal = Refusal::new(format!("\"{name}\" is a series, not a function"));
+                return Ok(self.refuse(at, refusal.hint(format!("write {name}"))));
+            }
+            return Ok(self.unknown(name, at));
         };
         if let (Some((message, hint)), [a, b, ..]) = (warnings::never_crosses(&self.graph, function.name, args), args) {
             debug_assert!(!a.is_poison() && !b.is_poison());

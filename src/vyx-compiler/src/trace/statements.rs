@@ -2,7 +2,6 @@
 
 use super::expressions::start;
 use super::{MAX_VARIABLES, Stop, Tracer, Variable, Walk};
-use crate::habits;
 use crate::names;
 use crate::operators::Refusal;
 use crate::value::Value;
@@ -167,14 +166,15 @@ impl Tracer<'_, '_> {
         let name = name.1.as_str();
         let found = self.variables[self.frame..].iter().rposition(|v| v.name == name).map(|i| i + self.frame);
         let Some(i) = found else {
-            let refusal = if names::taken(name) {
-                Refusal::new(format!("\"{name}\" is a name of the language and cannot be changed"))
-            } else if habits::disabled(name).is_some() {
-                self.unknown(name)
+            if names::taken(name) {
+                let message = format!("\"{name}\" is a name of the language and cannot be changed");
+                self.refuse(*place, Refusal::new(message).hint(format!("write let my_{name} = … for a new name")));
+            } else if self.lost.contains(name) {
+                self.unknown(name, *place);
             } else {
-                Refusal::new(format!("unknown name \"{name}\"")).hint(format!("write let {name} = … for a new name"))
-            };
-            self.refuse(*place, refusal);
+                let refusal = Refusal::new(format!("unknown name \"{name}\""));
+                self.refuse(*place, refusal.hint(format!("write let {name} = … for a new name")));
+            }
             self.forgive(name);
             return Ok(Value::Nothing);
         };

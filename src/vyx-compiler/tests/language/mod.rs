@@ -4,6 +4,7 @@ mod errors;
 mod folding;
 mod limits;
 mod meaning;
+mod pine;
 mod properties;
 mod result;
 mod shape;
