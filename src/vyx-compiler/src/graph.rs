@@ -1,5 +1,6 @@
 //! The expression graph while it grows: equal nodes are one node, and operands are brought to a common clock.
 
+use crate::ranges::{self, Range};
 use crate::value::{Market, Series, Value};
 use std::collections::{BTreeSet, HashMap};
 use vyx_core::Interval;
@@ -23,6 +24,7 @@ struct Traced {
     /// `None`: depends on constants only.
     clock: Option<u8>,
     op: Op,
+    range: Range,
 }
 
 impl Graph {
@@ -59,6 +61,11 @@ impl Graph {
         &self.nodes[usize::from(node)].op
     }
 
+    /// What the values of a node lie between.
+    pub fn range(&self, node: NodeId) -> Range {
+        self.nodes[usize::from(node)].range
+    }
+
     /// The node of this operation, whose operands are on this clock or constants.
     pub fn node(&mut self, op: Op, kind: Kind, clock: Option<u8>) -> Series {
         let key = (clock, format!("{op:?}"));
@@ -70,7 +77,8 @@ impl Graph {
             return Series { node: 0, kind, clock: self.nodes[0].clock };
         }
         let node = NodeId::try_from(self.nodes.len()).expect("fewer than MAX_TRACED");
-        self.nodes.push(Traced { clock, op });
+        let range = ranges::of(&op, |operand| self.range(operand));
+        self.nodes.push(Traced { clock, op, range });
         self.index.insert(key, node);
         Series { node, kind, clock }
     }

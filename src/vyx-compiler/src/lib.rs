@@ -23,6 +23,7 @@ mod operators;
 mod parse;
 mod pine;
 mod problem;
+mod ranges;
 mod recover;
 mod result;
 mod text;
@@ -84,6 +85,7 @@ fn checked(request: &Request, own: Interval, configured: Vec<Interval>, problems
     match program.validate() {
         Ok(checked) => {
             warnings::never_ready(&checked, problems);
+            warnings::version(&request.script, problems);
             Some(checked)
         }
         Err(error) => {

@@ -1,7 +1,6 @@
 //! Expressions, operators and literals.
 
 use super::{MAX_ENTRIES, Tracer, Walk};
-use crate::graph::Graph;
 use crate::operators::{self, Outcome, Refusal};
 use crate::value::Value;
 use crate::warnings;
@@ -37,8 +36,8 @@ impl Tracer<'_, '_> {
             Expr::Unit(_) => Value::Nothing,
             Expr::Variable(name, _, _) => self.name(&name.1, at),
             Expr::ThisPtr(_) => self.refuse(at, Refusal::new("\"this\" is not in the language")),
-            Expr::And(sides, _) => self.logic(sides, operators::and)?,
-            Expr::Or(sides, _) => self.logic(sides, operators::or)?,
+            Expr::And(sides, _) => self.logic(sides, true)?,
+            Expr::Or(sides, _) => self.logic(sides, false)?,
             // Told when the token was seen; what stands in it is looked at all the same.
             Expr::Coalesce(sides, _) => {
                 self.all(sides)?;
@@ -96,7 +95,8 @@ impl Tracer<'_, '_> {
         Ok(Value::Map(map.into()))
     }
 
-    fn logic(&mut self, sides: &[Expr], op: fn(&mut Graph, &Value, &Value) -> Outcome) -> Walk {
+    /// `&&` of all sides, or `||`.
+    fn logic(&mut self, sides: &[Expr], all: bool) -> Walk {
         let mut sides = sides.iter();
         let Some(first) = sides.next() else { return Ok(Value::Poison) };
         let mut result = self.expression(first)?;
@@ -107,6 +107,10 @@ impl Tracer<'_, '_> {
             if operators::boolean(&result, "&&").is_ok() {
                 at = start(side);
             }
+            if let Some((message, hint)) = warnings::logic(&self.graph, all, &result, &value) {
+                self.problems.warn(start(side), message, hint);
+            }
+            let op = if all { operators::and } else { operators::or };
             let outcome = op(&mut self.graph, &result, &value);
             result = self.settle(at, outcome);
         }
@@ -136,8 +140,8 @@ impl Tracer<'_, '_> {
         }
         let outcome = operators::binary(&mut self.graph, name, &left, &right);
         let value = self.settle(at, outcome);
-        if let Some((message, hint)) = warnings::never(&self.graph, name, &left, &right) {
-            self.problems.warn(at, message, Some(hint));
+        if let Some((message, hint)) = warnings::comparison(&self.graph, name, &left, &right) {
+            self.problems.warn(at, message, hint);
         }
         value
     }

@@ -36,9 +36,8 @@ impl Tracer<'_, '_> {
             }
             return Ok(self.unknown(name, at));
         };
-        if let (Some((message, hint)), [a, b, ..]) = (warnings::never_crosses(&self.graph, function.name, args), args) {
-            debug_assert!(!a.is_poison() && !b.is_poison());
-            self.problems.warn(at, message, Some(hint));
+        if let Some((message, hint)) = warnings::crossing(&self.graph, function.name, args) {
+            self.problems.warn(at, message, hint);
         }
         let called = calls::catalog(&mut self.graph, function, args, None);
         Ok(self.called(called, places, at))
