@@ -36,9 +36,21 @@ pub(crate) const EMA: Function = Function {
     outputs: &["ema"],
     warm_up: |p| lookback(CORE.ema_lookback(period(p, 0))),
     doc: "Exponential moving average, weight 2/(length + 1), seeded with the simple average (TA-Lib EMA).",
-    open: of_one_period!(ema_lookback, ema_open),
+    open: |p| {
+        let n = period(p, 0);
+        bank(move || exponential(n))
+    },
     ..Function::PLAIN
 };
+
+/// The exponential average of `n` candles, as part of other functions.
+pub(super) fn exponential(n: i32) -> impl Indicator {
+    stream(
+        lookback(CORE.ema_lookback(n)),
+        move |c, [x]| c.ema_open(x, n).map(|(h, v)| (h, [v])),
+        |h, [x]| h.update(x).map(|v| [v]),
+    )
+}
 
 pub(crate) const WMA: Function = Function {
     name: "wma",

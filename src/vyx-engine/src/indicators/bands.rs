@@ -1,6 +1,6 @@
 //! Spread around an average.
 
-use super::averages::average;
+use super::averages::{average, exponential};
 use super::talib::{CORE, lookback, stream, streams};
 use super::{HIGH_LOW_CLOSE, SOURCE, candles, period, real};
 use crate::catalog::{Function, Indicator};
@@ -43,7 +43,8 @@ impl<Average: Indicator, Deviation: Indicator> Indicator for Bands<Average, Devi
     }
 }
 
-fn deviation(n: i32) -> impl Indicator {
+/// The standard deviation of `n` candles, as part of other functions.
+pub(super) fn deviation(n: i32) -> impl Indicator {
     stream(
         lookback(CORE.stddev_lookback(n, 1.0)),
         move |c, [x]| c.stddev_open(x, n, 1.0).map(|(h, v)| (h, [v])),
@@ -72,11 +73,7 @@ pub(crate) const KELTNER: Function = Function {
             middle_from: atr.saturating_sub(ema),
             range_from: ema.saturating_sub(atr),
             shown: 0,
-            middle: stream(
-                ema,
-                move |c, [x]| c.ema_open(x, n).map(|(h, v)| (h, [v])),
-                |h, [x]| h.update(x).map(|v| [v]),
-            ),
+            middle: exponential(n),
             range: stream(
                 atr,
                 move |c, [high, low, close]| c.atr_open(high, low, close, atr_length).map(|(h, v)| (h, [v])),

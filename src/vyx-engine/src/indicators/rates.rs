@@ -1,6 +1,7 @@
 //! How fast a series changes: differences of prices and of averages.
 
-use super::talib::{CORE, lookback, of_one_period, single, stream, streams};
+use super::averages::exponential;
+use super::talib::{CORE, lookback, of_one_period, single, streams};
 use super::{SOURCE, candles, period};
 use crate::catalog::{Function, Indicator, Param};
 use crate::eval::bank::bank;
@@ -58,9 +59,31 @@ pub(crate) const APO: Function = Function {
     outputs: &["apo"],
     warm_up: |p| lookback(CORE.apo_lookback(period(p, 0), period(p, 1), EMA)),
     doc: "Absolute price oscillator: fast minus slow exponential average; the shorter period is taken for the fast one (TA-Lib APO).",
-    open: single!(apo_lookback, apo_open, (x), p, fast = period(p, 0), slow = period(p, 1), of = EMA),
+    open: |p| {
+        let (fast, slow) = (period(p, 0), period(p, 1));
+        bank(move || Apart { averages: averages(fast, slow), apart: |fast, slow| fast - slow })
+    },
     ..Function::PLAIN
 };
+
+/// How far two averages are apart. TA-Lib's own states have room for averages of all kinds: ten times the memory.
+struct Apart<Fast, Slow> {
+    averages: (Fast, Slow),
+    apart: fn(fast: f64, slow: f64) -> f64,
+}
+
+fn averages(fast: i32, slow: i32) -> (impl Indicator, impl Indicator) {
+    (exponential(fast.min(slow)), exponential(fast.max(slow)))
+}
+
+impl<Fast: Indicator, Slow: Indicator> Indicator for Apart<Fast, Slow> {
+    fn update(&mut self, inputs: &[f64], outputs: &mut [f64]) {
+        let (mut fast, mut slow) = ([f64::NAN], [f64::NAN]);
+        self.averages.0.update(inputs, &mut fast);
+        self.averages.1.update(inputs, &mut slow);
+        outputs[0] = (self.apart)(fast[0], slow[0]);
+    }
+}
 
 pub(crate) const PPO: Function = Function {
     name: "ppo",
@@ -73,17 +96,10 @@ pub(crate) const PPO: Function = Function {
     doc: "Percentage price oscillator: fast minus slow exponential average in percent of the slow one, its exponential average, and their difference, all from the first candle that has a signal; the shorter period is taken for the fast one (TA-Lib PPO).",
     open: |p| {
         let (fast, slow, signal) = (period(p, 0), period(p, 1), period(p, 2));
+        let percent = |fast, slow| if slow == 0.0 { 0.0 } else { (fast - slow) / slow * 100.0 };
         bank(move || Ppo {
-            line: stream(
-                lookback(CORE.ppo_lookback(fast, slow, EMA)),
-                move |c, [x]| c.ppo_open(x, fast, slow, EMA).map(|(h, v)| (h, [v])),
-                |h, [x]| h.update(x).map(|v| [v]),
-            ),
-            signal: stream(
-                lookback(CORE.ema_lookback(signal)),
-                move |c, [x]| c.ema_open(x, signal).map(|(h, v)| (h, [v])),
-                |h, [x]| h.update(x).map(|v| [v]),
-            ),
+            line: Apart { averages: averages(fast, slow), apart: percent },
+            signal: exponential(signal),
         })
     },
     ..Function::PLAIN
@@ -101,11 +117,8 @@ impl<Line: Indicator, Signal: Indicator> Indicator for Ppo<Line, Signal> {
         if !line[0].is_nan() {
             self.signal.update(&line, &mut signal);
         }
-        outputs.copy_from_slice(&if signal[0].is_nan() {
-            [f64::NAN; 3]
-        } else {
-            [line[0], signal[0], line[0] - signal[0]]
-        });
+        let ([line], [signal]) = (line, signal);
+        outputs.copy_from_slice(&if signal.is_nan() { [f64::NAN; 3] } else { [line, signal, line - signal] });
     }
 }
 

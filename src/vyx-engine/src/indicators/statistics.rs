@@ -1,7 +1,9 @@
 //! Statistics of the last `length` candles.
 
+use super::averages::average;
+use super::bands::deviation;
 use super::talib::{CORE, lookback, of_one_period, single, stream, streams};
-use super::{LONGEST, SOURCE, candles, period};
+use super::{LONGEST, SOURCE, candles, period, whole};
 use crate::catalog::{Function, Indicator, Input, Param};
 use crate::eval::bank::bank;
 use crate::program::Kind;
@@ -38,18 +40,7 @@ pub(crate) const ZSCORE: Function = Function {
     doc: "How many standard deviations the source is above its average: (source − sma) / stdev; undefined on a flat series.",
     open: |p| {
         let n = period(p, 0);
-        bank(move || ZScore {
-            mean: stream(
-                lookback(CORE.sma_lookback(n)),
-                move |c, [x]| c.sma_open(x, n).map(|(h, v)| (h, [v])),
-                |h, [x]| h.update(x).map(|v| [v]),
-            ),
-            deviation: stream(
-                lookback(CORE.stddev_lookback(n, 1.0)),
-                move |c, [x]| c.stddev_open(x, n, 1.0).map(|(h, v)| (h, [v])),
-                |h, [x]| h.update(x).map(|v| [v]),
-            ),
-        })
+        bank(move || ZScore { mean: average(n), deviation: deviation(n) })
     },
     ..Function::PLAIN
 };
@@ -152,9 +143,35 @@ pub(crate) const PERCENTRANK: Function = Function {
     outputs: &["percentrank"],
     warm_up: |p| lookback(CORE.percentrank_lookback(period(p, 0))),
     doc: "How many percent of the `length` values before this one are less than it; 0 on a flat series, where Pine's ta.percentrank counts equal ones too (TA-Lib PERCENTRANK).",
-    open: of_one_period!(percentrank_lookback, percentrank_open),
+    open: |p| {
+        let length = whole(p, 0);
+        bank(move || PercentRank { length, before: Vec::new(), oldest: 0 })
+    },
     ..Function::PLAIN
 };
+
+/// TA-Lib's PERCENTRANK over values that lie side by side, so that a processor compares several at once.
+struct PercentRank {
+    length: usize,
+    /// The `length` values before this one, in no order.
+    before: Vec<f64>,
+    oldest: usize,
+}
+
+impl Indicator for PercentRank {
+    fn update(&mut self, inputs: &[f64], outputs: &mut [f64]) {
+        let value = inputs[0];
+        if self.before.len() < self.length {
+            self.before.push(value);
+            outputs[0] = f64::NAN;
+            return;
+        }
+        let less = self.before.iter().map(|before| u32::from(*before < value)).sum::<u32>();
+        outputs[0] = f64::from(less) / self.length as f64 * 100.0;
+        self.before[self.oldest] = value;
+        self.oldest = (self.oldest + 1) % self.length;
+    }
+}
 
 pub(crate) const CORRELATION: Function = Function {
     name: "correlation",
