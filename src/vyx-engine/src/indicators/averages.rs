@@ -71,9 +71,21 @@ pub(crate) const RMA: Function = Function {
     outputs: &["rma"],
     warm_up: |p| lookback(CORE.rma_lookback(period(p, 0))),
     doc: "Wilder's moving average, weight 1/length, seeded with the simple average (TA-Lib RMA).",
-    open: of_one_period!(rma_lookback, rma_open),
+    open: |p| {
+        let n = period(p, 0);
+        bank(move || wilder(n))
+    },
     ..Function::PLAIN
 };
+
+/// Wilder's average of `n` candles, as part of other functions.
+pub(super) fn wilder(n: i32) -> impl Indicator {
+    stream(
+        lookback(CORE.rma_lookback(n)),
+        move |c, [x]| c.rma_open(x, n).map(|(h, v)| (h, [v])),
+        |h, [x]| h.update(x).map(|v| [v]),
+    )
+}
 
 pub(crate) const HMA: Function = Function {
     name: "hma",

@@ -1,5 +1,6 @@
 //! Range and direction of the candles.
 
+use super::averages::wilder;
 use super::talib::{CORE, lookback, of_one_period, single, stream, streams};
 use super::{HIGH_LOW_CLOSE, candles, period};
 use crate::catalog::{Function, Indicator};
@@ -64,28 +65,68 @@ fn adx(n: i32) -> impl Indicator {
 pub(crate) const DMI: Function = Function {
     name: "dmi",
     candle: HIGH_LOW_CLOSE,
-    params: &[candles("length", 2.0, Some(14.0))],
+    params: &[candles("length", 2.0, Some(14.0)), candles("smoothing", 0.0, Some(0.0))],
     outputs: &["plus", "minus", "adx"],
-    warm_up: |p| lookback(CORE.adx_lookback(period(p, 0))),
-    doc: "Directional movement: +DI, −DI and ADX, all from the first candle that has an ADX (TA-Lib PLUS_DI, MINUS_DI, ADX).",
+    warm_up: |p| match smoothing(p) {
+        None => lookback(CORE.adx_lookback(period(p, 0))),
+        Some(smoothing) => lookback(CORE.dx_lookback(period(p, 0))) + lookback(CORE.rma_lookback(smoothing)),
+    },
+    doc: "Directional movement: +DI, −DI and ADX, all from the first candle that has an ADX; the ADX is smoothed over `smoothing` candles, 0 standing for `length` (TA-Lib PLUS_DI, MINUS_DI, ADX).",
     open: |p| {
         let n = period(p, 0);
-        bank(move || Dmi {
-            plus: stream(
-                lookback(CORE.plus_di_lookback(n)),
-                move |c, [high, low, close]| c.plus_di_open(high, low, close, n).map(|(h, v)| (h, [v])),
-                |h, [high, low, close]| h.update(high, low, close).map(|v| [v]),
-            ),
-            minus: stream(
-                lookback(CORE.minus_di_lookback(n)),
-                move |c, [high, low, close]| c.minus_di_open(high, low, close, n).map(|(h, v)| (h, [v])),
-                |h, [high, low, close]| h.update(high, low, close).map(|v| [v]),
-            ),
-            adx: adx(n),
-        })
+        match smoothing(p) {
+            None => bank(move || dmi(n, adx(n))),
+            Some(smoothing) => bank(move || {
+                let directed = stream(
+                    lookback(CORE.dx_lookback(n)),
+                    move |c, [high, low, close]| c.dx_open(high, low, close, n).map(|(h, v)| (h, [v])),
+                    |h, [high, low, close]| h.update(high, low, close).map(|v| [v]),
+                );
+                dmi(n, Smoothed { of: directed, average: wilder(smoothing) })
+            }),
+        }
     },
     ..Function::PLAIN
 };
+
+/// The smoothing of DMI where it is not TA-Lib's, which is over as many candles as all else.
+fn smoothing(p: &[f64]) -> Option<i32> {
+    (p[1] != 0.0 && p[1] != p[0]).then_some(period(p, 1))
+}
+
+fn dmi<Adx: Indicator>(n: i32, adx: Adx) -> impl Indicator {
+    Dmi {
+        plus: stream(
+            lookback(CORE.plus_di_lookback(n)),
+            move |c, [high, low, close]| c.plus_di_open(high, low, close, n).map(|(h, v)| (h, [v])),
+            |h, [high, low, close]| h.update(high, low, close).map(|v| [v]),
+        ),
+        minus: stream(
+            lookback(CORE.minus_di_lookback(n)),
+            move |c, [high, low, close]| c.minus_di_open(high, low, close, n).map(|(h, v)| (h, [v])),
+            |h, [high, low, close]| h.update(high, low, close).map(|v| [v]),
+        ),
+        adx,
+    }
+}
+
+/// An average of what another function says, from its first value on.
+struct Smoothed<Of, Average> {
+    of: Of,
+    average: Average,
+}
+
+impl<Of: Indicator, Average: Indicator> Indicator for Smoothed<Of, Average> {
+    fn update(&mut self, inputs: &[f64], outputs: &mut [f64]) {
+        let mut value = [f64::NAN];
+        self.of.update(inputs, &mut value);
+        if value[0].is_nan() {
+            outputs.fill(f64::NAN);
+        } else {
+            self.average.update(&value, outputs);
+        }
+    }
+}
 
 struct Dmi<Plus, Minus, Adx> {
     plus: Plus,

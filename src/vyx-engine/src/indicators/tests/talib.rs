@@ -71,7 +71,7 @@ fn streams_equal_batch_calls() {
             &batch(n, |end, [a, b]| CORE.stoch(0, end, h, l, x, 14, 3, SMA, 3, SMA, a, b)),
         );
         check("obv", &[], &[x, v], &batch(n, |end, [a]| CORE.obv(0, end, x, v, a)));
-        let dmi = stream("dmi", &[14.0], &[h, l, x]);
+        let dmi = stream("dmi", &[14.0, 0.0], &[h, l, x]);
         let plus = batch(n, |end, [a]| CORE.plus_di(0, end, h, l, x, 14, a));
         let minus = batch(n, |end, [a]| CORE.minus_di(0, end, h, l, x, 14, a));
         assert_eq!(dmi[0][27..], plus[0][27..]);
@@ -104,6 +104,8 @@ fn streams_of_one_series_equal_batch_calls() {
             check("tsi", &[p[0], 25.0], &[x], &batch(n, |end, [a]| CORE.tsi(0, end, x, 25, length, a)));
             let apo = batch(n, |end, [a]| CORE.apo(0, end, x, length, 26, EMA, a));
             check("apo", &[p[0], 26.0], &[x], &apo);
+            let ppo = batch(n, |end, [a]| CORE.ppo(0, end, x, length, 26, EMA, a));
+            check("ppo", &[p[0], 26.0, 1.0], &[x], &ppo);
             check("variance", &p, &[x], &batch(n, |end, [a]| CORE.var(0, end, x, length, 1.0, a)));
             check("linreg", &[p[0], 0.0], &[x], &batch(n, |end, [a]| CORE.linearreg(0, end, x, length, a)));
             check("linreg_slope", &p, &[x], &batch(n, |end, [a]| CORE.linearreg_slope(0, end, x, length, a)));

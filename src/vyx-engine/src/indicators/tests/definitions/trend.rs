@@ -30,7 +30,7 @@ fn range_and_direction() {
         let (mut plus, mut minus, mut total) = (0.0, 0.0, 0.0);
         let mut dx = Vec::new();
         let mut adx = f64::NAN;
-        let dmi = stream("dmi", &[14.0], &[high, low, close]);
+        let dmi = stream("dmi", &[14.0, 0.0], &[high, low, close]);
         for i in 1..n {
             let keep = if i < 14 { 1.0 } else { 13.0 / 14.0 };
             plus = plus * keep + moves[i - 1].0;

@@ -41,6 +41,12 @@ def supertrend(c):
     return value, np.where(np.isnan(value), np.nan, -trend)
 
 
+def dmi(c, adx):
+    """All three from the first candle that has an ADX."""
+    both = [f(c.high, c.low, c.close, 14) for f in (talib.PLUS_DI, talib.MINUS_DI)]
+    return [np.where(np.isnan(adx), np.nan, v) for v in (*both, adx)]
+
+
 def averages(c):
     return {
         "sma 20": talib.SMA(c.close, 20),
@@ -85,7 +91,7 @@ def momentum(c):
 
 def trend(c):
     adx = talib.ADX(c.high, c.low, c.close, 14)
-    both = [f(c.high, c.low, c.close, 14) for f in (talib.PLUS_DI, talib.MINUS_DI)]
+    smoother = talib.RMA(talib.DX(c.high, c.low, c.close, 14), 20)
     return {
         "~tr": talib.TRANGE(c.high, c.low, c.close),
         "atr 14": talib.ATR(c.high, c.low, c.close, 14),
@@ -98,8 +104,9 @@ def trend(c):
         "psar 0.02 0.02 0.2": talib.SAR(c.high, c.low, 0.02, 0.2),
         "psar 0.01 0.03 0.1": np.abs(talib.SAREXT(c.high, c.low, 0, 0, 0.01, 0.03, 0.1, 0.01, 0.03, 0.1)),
         **named("supertrend 3 10", "value direction", supertrend(c)),
-        # All three from the first candle that has an ADX.
-        **named("dmi 14", "plus minus adx", [np.where(np.isnan(adx), np.nan, v) for v in (*both, adx)]),
+        **named("dmi 14 0", "plus minus adx", dmi(c, adx)),
+        **named("dmi 14 14", "plus minus adx", dmi(c, adx)),
+        **named("dmi 14 20", "plus minus adx", dmi(c, smoother)),
     }
 
 
