@@ -169,7 +169,7 @@ fn bollinger_bands_do_not_collapse_at_micro_prices() {
 
 #[test]
 fn a_stream_may_open_on_any_length_of_history() {
-    for data in &markets() {
+    for data in markets().iter().step_by(3) {
         let mut opened_late = 0;
         for function in catalog::functions() {
             // Made of streams of which one begins with the first value of another.
