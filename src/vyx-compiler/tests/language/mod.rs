@@ -1,5 +1,6 @@
 //! Scripts beside what they are traced to, or beside what is said of them.
 
+mod catalog;
 mod errors;
 mod folding;
 mod limits;
