@@ -333,7 +333,7 @@ mod tests {
     #[pg_test]
     fn what_is_put_off_for_a_program_that_cannot_be_read_any_more_is_finished() {
         let tracked = Tracked::new("UNREAD1USDT");
-        store_version(OTHER, "UNREAD1USDT", "match", "{\"format\": 99}");
+        store_version(OTHER, "UNREAD1USDT", "match", &format!("{{\"format\": {FORMAT}}}"));
         tracked.close(0, &[101.0]);
         let put_off = format!(
             "INSERT INTO vyx.pending (trader_id, trader_version, symbol, \"interval\", close_time, waiting_for, since)
@@ -373,14 +373,46 @@ mod tests {
     fn a_program_that_cannot_be_read_is_a_failure_and_holds_up_nobody() {
         let tracked = Tracked::new("FAIL1USDT");
         version(TRADER, "FAIL1USDT", "match");
-        store_version(OTHER, "FAIL1USDT", "match", "{\"format\": 99}");
+        store_version(OTHER, "FAIL1USDT", "match", &format!("{{\"format\": {FORMAT}}}"));
         tracked.close(0, &[101.0, 102.0]);
         evaluate();
         assert_eq!((signalled(TRADER), signalled(OTHER)), (vec![0, 1], vec![]));
         let failure =
             format!("SELECT cause || ' ' || attempts || ' ' || message FROM vyx.failures WHERE trader_id = '{OTHER}'");
         let failure: String = one(&failure);
-        assert!(failure.starts_with("program 2 ") && failure.contains("format 99"), "{failure}");
+        assert!(failure.starts_with("program 2 ") && failure.contains("missing field"), "{failure}");
+    }
+
+    #[pg_test]
+    fn a_program_of_another_format_is_compiled_again_and_nothing_is_lost_meanwhile() {
+        let tracked = Tracked::new("FORMAT1USDT");
+        store_version(TRADER, "FORMAT1USDT", "match", "{\"format\": 1, \"nodes\": 7}");
+        store_version(OTHER, "FORMAT1USDT", "match", "{\"format\": 99}");
+        let scripts = format!(
+            "UPDATE vyx.trader_versions SET script = CASE trader_id WHEN '{TRADER}' THEN 'close > 100' ELSE 'clse > 100' END"
+        );
+        Spi::run(&scripts).expect("runs");
+        tracked.close(0, &[101.0, 99.0, 102.0]);
+        evaluate();
+        assert_eq!(signalled(TRADER), Vec::<i64>::new());
+        let waiting = "SELECT count(*) FROM vyx.pending WHERE waiting_for = 'its script to be compiled again'";
+        assert_eq!(one::<i64>(waiting), 6);
+
+        assert_eq!(one::<i32>("SELECT vyx.upgrade_programs()"), 2);
+        assert_eq!(one::<i32>("SELECT vyx.upgrade_programs()"), 0);
+        tracked.close(3, &[103.0]);
+        evaluate();
+        assert_eq!(
+            (signalled(TRADER), one::<i64>(waiting)),
+            (vec![0, 2, 3], 0),
+            "in the order in which they were finished"
+        );
+        let failure =
+            format!("SELECT cause || ' ' || attempts || ' ' || message FROM vyx.failures WHERE trader_id = '{OTHER}'");
+        let failure: String = one(&failure);
+        let told =
+            failure.starts_with("program 4 since an update of vyx the script does not compile: 1:1: unknown name");
+        assert!(told, "{failure}");
     }
 
     #[pg_test]

@@ -110,7 +110,7 @@ mod tests {
         Spi::run_with_args(pending, &[at.into()]).expect("runs");
         // A signal that was written counts for more than anything else.
         let fired = said.starts_with("fired");
-        assert_eq!(verdict("EXPLAIN3USDT", 5).starts_with("waiting: put off until BTCUSDT 1h"), !fired);
+        assert_eq!(verdict("EXPLAIN3USDT", 5).starts_with("waiting: put off: it waits for BTCUSDT 1h"), !fired);
         // The exchange has no candle number 21.
         let (writer, id) = symbol("EXPLAIN3USDT");
         let series = writer.store().series(id, Interval::M1).expect("1m is tracked");

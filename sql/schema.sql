@@ -195,8 +195,10 @@ CREATE INDEX trader_versions_effective_to_idx ON vyx.trader_versions ("interval"
 -- What vyx.settle_versions() has to do: usually nothing.
 CREATE INDEX trader_versions_unsettled_idx ON vyx.trader_versions (trader_id)
     WHERE effective_from IS NULL OR effective_to IS NULL AND asked_to IS NOT NULL;
+-- What vyx.upgrade_programs() has to do: usually nothing.
+CREATE INDEX trader_versions_format_idx ON vyx.trader_versions (((program ->> 'format') COLLATE "C"));
 COMMENT ON TABLE vyx.trader_versions IS 'What was evaluated from when to when. Written by the database alone and never changed but for its times; outlives its trader, so that a signal can be explained.';
-COMMENT ON COLUMN vyx.trader_versions.program IS 'What the script was compiled to; as json, not jsonb, so that numbers are read back to the last bit.';
+COMMENT ON COLUMN vyx.trader_versions.program IS 'What the script was compiled to, or with the key refused why it no longer compiles; as json, not jsonb, so that numbers are read back to the last bit.';
 COMMENT ON COLUMN vyx.trader_versions.asked_from IS 'Market time of the statement that made it.';
 COMMENT ON COLUMN vyx.trader_versions.asked_to IS 'Market time of the statement that changed, stopped or deleted the trader.';
 COMMENT ON COLUMN vyx.trader_versions.effective_from IS 'Evaluates candles that close then or later: asked_from, or after what had been evaluated when the statement''s transaction was seen; null: not settled yet.';
@@ -307,7 +309,7 @@ CREATE TABLE vyx.pending (
 ALTER TABLE vyx.pending ENABLE ROW LEVEL SECURITY;
 ALTER TABLE vyx.pending FORCE ROW LEVEL SECURITY;
 COMMENT ON TABLE vyx.pending IS 'Evaluations put off because another symbol''s data was missing for longer than vyx.close_grace. Finished, and deleted, when it comes.';
-COMMENT ON COLUMN vyx.pending.waiting_for IS 'The series that is missing, e.g. BTCUSDT 1h.';
+COMMENT ON COLUMN vyx.pending.waiting_for IS 'The series that is missing, e.g. BTCUSDT 1h; or that the script is to be compiled again, after an update.';
 COMMENT ON COLUMN vyx.pending.since IS 'Market time at which it was put off.';
 
 CREATE TABLE vyx.failures (

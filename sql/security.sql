@@ -85,7 +85,7 @@ BEGIN
                                'vyx_trader_status', 'set_trader_state']),
             ('pg_monitor', ARRAY['vyx_health', 'vyx_metrics', 'vyx_metrics_text', 'vyx_check']),
             -- Operators have evaluated what is due; what comes of it they cannot make up.
-            ('vyx_operator', ARRAY['vyx_health', 'vyx_check', 'vyx_evaluate', 'settle_versions', 'evaluate_once', 'vyx_schedule',
+            ('vyx_operator', ARRAY['vyx_health', 'vyx_check', 'vyx_evaluate', 'settle_versions', 'upgrade_programs', 'evaluate_once', 'vyx_schedule',
                                    'vyx_unschedule', 'check_cron', 'cron_command', 'vyx_adopt'])
         ) AS g(role, functions)
         CROSS JOIN pg_catalog.unnest(g.functions) AS f(name)

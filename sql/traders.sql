@@ -179,6 +179,43 @@ END
 $$;
 COMMENT ON FUNCTION vyx.settle_versions() IS 'Decides from which candle on new, changed and stopped traders count; returns whether there was anything to decide.';
 
+-- A program of another format, e.g. of a dump or of the server before an update, is compiled again from its script, where
+-- it may still be evaluated. Some at a time: whoever evaluates asks until there are none. One whose script the language
+-- refuses by now says so from then on; where the compiler itself does not work, all stay as they are.
+CREATE FUNCTION vyx.upgrade_programs() RETURNS integer
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '1s' AS $$
+DECLARE
+    current constant text := vyx._format()::text;
+    old record;
+    compiled json;
+    done integer := 0;
+BEGIN
+    FOR old IN
+        SELECT v.trader_id, v.version, v.script, v."interval" FROM vyx.trader_versions v
+        WHERE (((v.program ->> 'format') COLLATE "C") < current OR ((v.program ->> 'format') COLLATE "C") > current
+               OR ((v.program ->> 'format') COLLATE "C") IS NULL)
+          AND (v.effective_to IS NULL
+               OR EXISTS (SELECT FROM vyx.watermarks w WHERE w."interval" = v."interval" AND w.evaluated_through < v.effective_to)
+               OR EXISTS (SELECT FROM vyx.pending p WHERE p.trader_id = v.trader_id AND p.trader_version = v.version))
+        LIMIT 50 FOR UPDATE SKIP LOCKED
+    LOOP
+        BEGIN
+            compiled := vyx._compile(old.script, old."interval");
+        EXCEPTION
+            WHEN syntax_error OR program_limit_exceeded THEN
+                compiled := json_build_object('format', current::integer, 'refused', SQLERRM);
+            WHEN OTHERS THEN
+                RAISE WARNING 'vyx: programs of another format wait: %', SQLERRM;
+                RETURN done;
+        END;
+        UPDATE vyx.trader_versions v SET program = compiled WHERE v.trader_id = old.trader_id AND v.version = old.version;
+        done := done + 1;
+    END LOOP;
+    RETURN done;
+END
+$$;
+COMMENT ON FUNCTION vyx.upgrade_programs() IS 'Compiles programs that another version of vyx wrote again from their scripts, some at a time; returns how many.';
+
 CREATE FUNCTION vyx.after_trader_delete() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN

@@ -91,6 +91,7 @@ extension_sql_file!(
         vyx_backtest,
         vyx_backtest_summary,
         vyx_indicators,
+        _format,
         _jwt_logins,
         _market_time,
         _evaluate_batch

@@ -31,7 +31,7 @@ fn what_a_tenant_locks_holds_up_nobodys_signals() {
     tenant.run("INSERT INTO vyx.traders (name, script) VALUES ('fails', 'close > 0')");
     session.run(
         "BEGIN; UPDATE vyx.traders SET state = 'running' WHERE name = 'fails';
-         UPDATE vyx.trader_versions SET program = '{\"format\": 99}' WHERE user_id IS NOT NULL; COMMIT",
+         UPDATE vyx.trader_versions SET program = json_build_object('format', vyx._format()) WHERE user_id IS NOT NULL; COMMIT",
     );
     let told = || -> bool { tenant.one("SELECT last_error IS NOT NULL FROM vyx.traders", &[]) };
     until("its owner is told", || told().then_some(()));

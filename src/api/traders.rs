@@ -8,6 +8,7 @@ use pgrx::prelude::*;
 use pgrx::{JsonB, PgSqlErrorCode};
 use vyx_core::Interval;
 use vyx_engine::listing;
+use vyx_engine::program::FORMAT;
 use vyx_engine::wire::{Mode, Problem};
 
 /// The program of a trader's script as JSON, to be stored; a script that does not compile is an error with its place.
@@ -24,6 +25,12 @@ fn compile_trader(script: &str, interval: &str) -> Result<String, ErrorReport> {
     let Compiled { program, warnings, .. } = compiled(script, parse_interval(interval)?, Mode::Trader)?;
     warnings.iter().for_each(notice);
     Ok(program.program().encode().map_err(|error| Error::Compile(Failure::BadProgram(error)))?)
+}
+
+/// The format of programs that this server writes and reads.
+#[pg_extern(immutable, parallel_safe, schema = "vyx", requires = ["schema"])]
+fn _format() -> i32 {
+    FORMAT.into()
 }
 
 pub(super) fn compiled(script: &str, interval: Interval, mode: Mode) -> Result<Compiled, Error> {

@@ -14,6 +14,9 @@ use vyx_engine::ClockKey;
 /// never comes holds up nobody for long.
 const BACKFILL_GRACE: Millis = Millis(600_000);
 
+/// What a version waits for whose program is of another format.
+const TO_BE_COMPILED: &str = "its script to be compiled again";
+
 /// A symbol that is due.
 pub struct Candidate<'a> {
     pub line: &'a mut Line,
@@ -39,7 +42,7 @@ impl Candidate<'_> {
 /// Why a version is not evaluated at a candle.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Obstacle {
-    /// Another symbol's data is still missing: the series, by name.
+    /// Another symbol's data is still missing: the series, by name; or its program, in words.
     Waiting(String),
     /// It never will be: cause and message.
     Failed(&'static str, String),
@@ -154,6 +157,9 @@ impl<'a> Close<'a> {
 
     /// What stands in the way of evaluating a version for a symbol.
     pub fn obstacle(&self, version: &Version, candle: &Candidate) -> Option<Obstacle> {
+        if version.is_outdated() {
+            return Some(Obstacle::Waiting(TO_BE_COMPILED.to_owned()));
+        }
         if let Err(why) = version.program() {
             return Some(Obstacle::Failed("program", why.to_owned()));
         }

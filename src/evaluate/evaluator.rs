@@ -157,6 +157,11 @@ impl Evaluator {
         began.elapsed() >= budget
     }
 
+    /// Whether some version that was read has a program of another format.
+    pub fn is_outdated(&self) -> bool {
+        self.versions.values().any(|version| version.is_outdated())
+    }
+
     /// Whether something waits that time alone makes due.
     pub fn is_waiting(&self) -> bool {
         self.waiting

@@ -55,6 +55,9 @@ impl Evaluator {
 /// # Errors
 /// It never will be evaluated: cause and message.
 fn is_ready(market: &StoreMarket, version: &Version, row: &PendingRow) -> Result<bool, (&'static str, String)> {
+    if version.is_outdated() {
+        return Ok(false);
+    }
     version.program().map_err(|why| ("program", why.to_owned()))?;
     let ordinal = row.interval.last_closed(row.close_time);
     let before = row.interval.close_time(ordinal - 1);

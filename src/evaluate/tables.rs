@@ -1,6 +1,6 @@
 //! What the tables say when an evaluation begins, read over SPI in one snapshot.
 
-use super::version::{InForce, Key, Version, load};
+use super::version::{InForce, Key, Unread, Version, load};
 use pgrx::datum::DatumWithOid;
 use pgrx::prelude::*;
 use pgrx::spi::{SpiClient, SpiHeapTupleData, SpiResult};
@@ -53,7 +53,8 @@ impl Tables {
             let wanted: Vec<Key> = tables.pending.iter().map(|row| row.key).collect();
             let periods = periods(client, &oldest(&tables.watermarks), &wanted)?;
             let needed: HashSet<Key> = periods.iter().map(|(key, ..)| *key).collect();
-            known.retain(|key, _| needed.contains(key));
+            // An outdated one may have been compiled anew since.
+            known.retain(|key, version| needed.contains(key) && !version.is_outdated());
             let new: Vec<Key> = periods.iter().map(|(key, ..)| *key).filter(|key| !known.contains_key(key)).collect();
             if !new.is_empty() {
                 known.extend(versions(client, &new)?.into_iter().map(|version| (version.key, Rc::new(version))));
@@ -202,7 +203,11 @@ fn versions(client: &SpiClient, keys: &[Key]) -> SpiResult<Vec<Version>> {
         });
         let program = load(column::<&str>(&row, 7)?.unwrap_or_default()).and_then(|program| {
             let right = program.interval() == interval;
-            if right { Ok(program) } else { Err(format!("the stored program is for {}", program.interval())) }
+            if right {
+                Ok(program)
+            } else {
+                Err(Unread::Broken(format!("the stored program is for {}", program.interval())))
+            }
         });
         let min_quote_volume_24h = column(&row, 5)?;
         let edge = column(&row, 6)?.unwrap_or(true);

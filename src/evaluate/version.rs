@@ -1,5 +1,6 @@
 //! Versions of traders: what is evaluated, from when to when.
 
+use serde::Deserialize;
 use std::cell::OnceCell;
 use std::collections::HashSet;
 use std::rc::Rc;
@@ -21,7 +22,7 @@ pub struct Version {
     /// Fires where a match begins, not on every match.
     pub edge: bool,
     /// Or why it cannot be evaluated.
-    pub program: Result<Arc<Checked>, String>,
+    pub program: Result<Arc<Checked>, Unread>,
     /// What its program said when it broke the engine: this process evaluates it no more.
     pub broken: OnceCell<String>,
 }
@@ -31,7 +32,7 @@ impl Version {
     pub fn program(&self) -> Result<&Arc<Checked>, &str> {
         match self.broken.get() {
             Some(why) => Err(why),
-            None => self.program.as_ref().map_err(String::as_str),
+            None => self.program.as_ref().map_err(Unread::as_str),
         }
     }
 
@@ -40,19 +41,50 @@ impl Version {
         self.symbols.is_none() && self.min_quote_volume_24h.is_none()
     }
 
+    /// Its program is of another format and to be compiled again: until then what it should evaluate is put off.
+    pub fn is_outdated(&self) -> bool {
+        matches!(self.program, Err(Unread::Outdated(_)))
+    }
+
     /// Whether it looks at this symbol.
     pub fn covers(&self, symbol: &Symbol) -> bool {
         self.symbols.as_ref().is_none_or(|symbols| symbols.contains(symbol))
     }
 }
 
+/// Why a stored program is none, in words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unread {
+    /// `vyx.upgrade_programs()` compiles its script again.
+    Outdated(String),
+    Broken(String),
+}
+
+impl Unread {
+    fn as_str(&self) -> &str {
+        let (Unread::Outdated(why) | Unread::Broken(why)) = self;
+        why
+    }
+}
+
 /// Reads a stored program.
-pub fn load(program: &str) -> Result<Arc<Checked>, String> {
+///
+/// # Errors
+/// It is none that can be evaluated.
+pub fn load(program: &str) -> Result<Arc<Checked>, Unread> {
+    /// What stands in its place where the script does not compile any more.
+    #[derive(Deserialize)]
+    struct Refused {
+        refused: String,
+    }
     Checked::decode(program.as_bytes()).map(Arc::new).map_err(|error| match error {
-        ProgramError::Format(format) => {
-            format!("the stored program is of format {format}: save the trader again, to have its script compiled anew")
-        }
-        error => format!("the stored program cannot be read: {error}"),
+        ProgramError::Format(format) => Unread::Outdated(format!("the stored program is of format {format}")),
+        error => Unread::Broken(match serde_json::from_str(program) {
+            Ok(Refused { refused }) => {
+                format!("since an update of vyx the script does not compile: {refused}")
+            }
+            Err(_) => format!("the stored program cannot be read: {error}"),
+        }),
     })
 }
 

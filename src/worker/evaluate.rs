@@ -54,7 +54,8 @@ pub extern "C-unwind" fn vyx_evaluate_main(_arg: pg_sys::Datum) {
     block.started(std::process::id() as i32, shmem::proc_number(), wall_time());
     connect(&store);
     pin_settings();
-    Worker { store, evaluator: Evaluator::default(), seen: None, prepared: None, failures: 0, locked: 0 }.run()
+    let evaluator = Evaluator::default();
+    Worker { store, evaluator, seen: None, prepared: None, failures: 0, locked: 0, outdated: true }.run()
 }
 
 #[pg_guard]
@@ -172,6 +173,8 @@ impl From<String> for Trouble {
 struct Worker {
     store: Store<'static>,
     evaluator: Evaluator,
+    /// There may be programs of another format: at the start, and where one has been read.
+    outdated: bool,
     /// The store's count of closes before which everything was evaluated.
     seen: Option<u64>,
     /// The same for what the next candles need.
@@ -246,11 +249,18 @@ impl Worker {
         if let Some(settled) = transaction(settle)? {
             settled?;
         }
+        if self.outdated {
+            match transaction(upgrade)? {
+                Some(done) if done? > 0 => return Ok(Turn::Written), // there may be more
+                _ => self.outdated = false,
+            }
+        }
         let tables = transaction(|| evaluator.read(request).map_err(|error| error.to_string()))?;
         let Some(tables) = tables else {
             return Ok(Turn::Blocked("idle: the extension is not created in this database"));
         };
         let tables = tables?;
+        self.outdated = evaluator.is_outdated();
         // Taken out meanwhile: an error on the way leaves no evaluator behind that is half done.
         let mut evaluator = std::mem::take(&mut self.evaluator);
         let batch = guarded(|| evaluator.evaluate(request, &tables))?;
@@ -292,6 +302,13 @@ impl Worker {
 fn settle() -> Result<(), String> {
     Spi::connect_mut(|client| client.update("SELECT vyx.settle_versions()", None, &[]).map(drop))
         .map_err(|error| error.to_string())
+}
+
+/// Compiles some programs of another format again; gives how many.
+fn upgrade() -> Result<i32, String> {
+    let done =
+        Spi::connect_mut(|client| client.update("SELECT vyx.upgrade_programs()", None, &[])?.first().get_one::<i32>());
+    Ok(done.map_err(|error| error.to_string())?.unwrap_or_default())
 }
 
 /// Writes a batch; gives what became of it.

@@ -76,7 +76,7 @@ impl Verdict<'_> {
             return ("not watched", format!("the trader does not look at {}", self.symbol));
         }
         if let Some(series) = &self.facts.pending {
-            return ("waiting", format!("put off until {series} is there"));
+            return ("waiting", format!("put off: it waits for {series}"));
         }
         if let Some(message) = &self.facts.failure {
             return ("failed", message.clone());
