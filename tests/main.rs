@@ -3,6 +3,7 @@
 
 mod harness;
 
+mod ask;
 mod conditions;
 mod crashes;
 mod faults;

@@ -250,8 +250,8 @@ impl Worker {
             settled?;
         }
         if self.outdated {
-            match transaction(upgrade)? {
-                Some(done) if done? > 0 => return Ok(Turn::Written), // there may be more
+            match transaction(upgrade)?.transpose()? {
+                Some(done) if done > 0 => return Ok(Turn::Written), // there may be more
                 _ => self.outdated = false,
             }
         }
