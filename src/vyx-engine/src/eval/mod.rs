@@ -29,6 +29,7 @@ mod exec;
 mod kernel;
 mod live;
 mod outcome;
+mod past;
 mod plan;
 mod prepare;
 mod run;
