@@ -322,14 +322,15 @@ BEGIN
         PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
         BEGIN
             PERFORM vyx.settle_versions();
-            WHILE vyx.upgrade_programs() OPERATOR(pg_catalog.>) 0 LOOP
-                NULL;
-            END LOOP;
         EXCEPTION WHEN lock_not_available OR serialization_failure THEN
             NULL;   -- another evaluator is at it
         END;
         COMMIT;
-        PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+        LOOP
+            PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+            EXIT WHEN vyx.upgrade_programs() = 0;
+            COMMIT;
+        END LOOP;
         outcome := vyx.evaluate_once("interval");
         COMMIT;
         PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
