@@ -179,6 +179,8 @@ mod tests {
             "SELECT * FROM vyx_screen('1m','close')",
             "SELECT * FROM vyx_indicators()",
             "SELECT * FROM vyx_backtest(NULL,'1m',1,'close > 0')",
+            "SELECT * FROM vyx_explain(gen_random_uuid(),'BTCUSDT')",
+            "SELECT * FROM vyx_matching(gen_random_uuid())",
             "SELECT * FROM vyx_backtest_summary(NULL,'1m',1,'close > 0')",
         ];
         Spi::run("GRANT USAGE ON SCHEMA vyx_test TO PUBLIC; GRANT EXECUTE ON FUNCTION vyx_test.failure TO PUBLIC")

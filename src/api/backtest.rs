@@ -254,7 +254,7 @@ fn vyx_backtest(
 > {
     let mut backtest = Backtest::new(symbols, interval, limit, script, fire_on)?;
     // One symbol at a time is held in memory: `close > 0` over everything has a million hits.
-    let hits = std::iter::from_fn(move || backtest.next().unwrap_or_else(|error| raise(error)));
+    let hits = std::iter::from_fn(move || backtest.next().unwrap_or_else(raise));
     Ok(TableIterator::new(hits.flatten().map(|Hit { symbol, kline, returns: [one, five, twenty], metadata }| {
         let open_time = timestamp(kline.open_time);
         (symbol.to_string(), open_time, kline.close, one, five, twenty, JsonB(metadata.into()))

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use vyx_core::store::Store;
 use vyx_core::{Interval, Kline, Symbol};
 use vyx_engine::wire::{Mode, VALUE};
-use vyx_engine::{Checked, Engine, NotReady, Op, Outcome, Series, Value};
+use vyx_engine::{Checked, Engine, NotReady, Op, Outcome, Replay, Value};
 
 /// What a script says of one candle, as SQL shows it.
 struct Answer {
@@ -100,7 +100,10 @@ fn vyx_values(
     let [Some(first), Some(last)] = [klines.first(), klines.last()] else { return Ok(TableIterator::empty()) };
     let [from, through] = [first, last].map(|kline| asked.interval.ordinal(kline.open_time));
     let market = StoreMarket::new(asked.store);
-    let series = Series::of(&question.program, &market, &asked.symbol, from, through);
+    let mut pause = || {
+        pgrx::check_for_interrupts!();
+    };
+    let series = Replay::new(&question.program).series(&market, &asked.symbol, from, through, &mut pause);
     if market.take_failed() {
         return Err(Error::Busy(asked.symbol.to_string(), asked.interval).into());
     }
