@@ -219,13 +219,15 @@ fn reads_itself(function: &Function, args: &[Value]) -> Result<(), BadCall> {
     Err(Refusal::new(message).hint(format!("write {write}")).into())
 }
 
-/// How many of the arguments are series: all inputs, or those without the leading defaults, as in `rsi(14)`.
+/// How many of the arguments are series: all inputs, or those without the leading defaults, as in `rsi(14)` and
+/// `anchored_vwap(condition)`.
 fn given_inputs(function: &Function, args: &[Value]) -> Result<usize, Refusal> {
     let all = function.inputs.len();
     let defaults = function.inputs.iter().take_while(|input| input.default.is_some()).count();
     let starts_with_constant = args.first().is_none_or(|first| matches!(first, Value::Number(_)));
     let fits_without = args.len() <= all - defaults + function.params.len();
-    let given = if starts_with_constant && fits_without { all - defaults } else { all };
+    let without = fits_without && (starts_with_constant || args.len() < all);
+    let given = if without { all - defaults } else { all };
     let required = given + function.params.iter().filter(|param| param.default.is_none()).count();
     let most = given + function.params.len();
     if args.len() < required || args.len() > most {

@@ -106,7 +106,8 @@ pub fn program(n: usize) -> Program {
             b.call(0, "crossover", &[close, lower], &[], 0)
         }
         5 => {
-            let vwap = b.call(0, "vwap", &[], &[], 0);
+            let typical = b.node(Op::Candle(Field::Hlc3));
+            let vwap = b.call(0, "vwap", &[typical], &[], 0);
             b.call(0, "crossover", &[close, vwap], &[], 0)
         }
         6 => {

@@ -17,7 +17,7 @@ fn check(name: &str, column: &[f64], within: f64, expected: impl Fn(usize) -> Op
         match expected(i) {
             None => assert!(value.is_nan(), "{name} at {i}: {value}, not nothing"),
             Some(expected) => {
-                let close = (value - expected).abs() <= within * expected.abs().max(value.abs());
+                let close = *value == expected || (value - expected).abs() <= within * expected.abs().max(value.abs());
                 assert!(close, "{name} at {i}: {value}, not {expected}");
             }
         }

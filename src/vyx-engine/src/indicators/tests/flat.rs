@@ -81,3 +81,23 @@ fn bands_of_a_flat_series_meet_and_have_no_inside() {
     check("linreg", 0.0, &[PRICE]);
     check("linreg_intercept", 0.0, &[PRICE]);
 }
+
+#[test]
+fn volume_says_nothing_of_a_flat_series_and_less_without_volume() {
+    for name in ["adosc", "cmf", "efi", "emv"] {
+        check(name, 5.0, &[0.0]);
+        check(name, 0.0, &[0.0]);
+    }
+    for name in ["pvi", "nvi"] {
+        check(name, 5.0, &[1_000.0]);
+    }
+    check("rvol", 5.0, &[1.0]);
+    check("rvol", 0.0, &[f64::NAN]);
+    check("vwap", 5.0, &[PRICE]);
+    check("vwap", 0.0, &[f64::NAN]);
+    check("vwap_bands", 5.0, &[PRICE; 3]);
+    check("vwap_bands", 0.0, &[f64::NAN; 3]);
+    check("anchored_vwap", 5.0, &[PRICE]);
+    check("anchored_vwap", 0.0, &[f64::NAN]);
+    check("buy_pressure", 0.0, &[f64::NAN]);
+}

@@ -127,7 +127,16 @@ def bands(c):
 
 
 def volume(c):
-    return {"obv": talib.OBV(c.close, c.volume)}
+    return {
+        "obv": talib.OBV(c.close, c.volume),
+        "ad": talib.AD(c.high, c.low, c.close, c.volume),
+        "adosc 3 10": talib.ADOSC(c.high, c.low, c.close, c.volume, 3, 10),
+        "pvi": talib.PVI(c.close, c.volume),
+        "nvi": talib.NVI(c.close, c.volume),
+        "cmf 20": talib.CMF(c.high, c.low, c.close, c.volume, 20),
+        "efi 13": talib.EFI(c.close, c.volume, 13),
+        "rvol 20": talib.RVOL(c.volume, 20),
+    }
 
 
 def windows(c):
@@ -135,6 +144,9 @@ def windows(c):
         "sum 20": talib.SUM(c.close, 20),
         "highest 20": talib.MAX(c.high, 20),
         "lowest 20": talib.MIN(c.low, 20),
+        "~change 1": talib.MOM(c.close, 1),
+        "percentile 20 50": talib.PERCENTILE(c.close, 20, 50),
+        "percentile 14 25": talib.PERCENTILE(c.close, 14, 25),
     }
 
 
