@@ -249,9 +249,12 @@ fn windows(program: &Program) -> usize {
             Op::Call { function, inputs, params, .. } => {
                 let bits: Vec<u64> = params.iter().map(|p| p.to_bits()).collect();
                 if calls.insert((function, inputs, bits)) {
-                    let warm_up = catalog::find(function).map_or(0, |f| (f.warm_up)(params));
-                    let longest = params.iter().fold(0.0, |a: f64, b| a.max(*b)) as usize;
-                    held += warm_up.max(longest) * inputs.len().max(1);
+                    // Windows and counts are whole; a factor or a threshold holds nothing.
+                    let longest = |f: &Function| {
+                        let whole = f.params.iter().zip(params).filter(|(param, _)| param.whole);
+                        whole.fold((f.warm_up)(params), |most, (_, value)| most.max(*value as usize))
+                    };
+                    held += catalog::find(function).map_or(0, longest) * inputs.len().max(1);
                 }
             }
             _ => {}
