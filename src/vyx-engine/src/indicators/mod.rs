@@ -7,8 +7,12 @@
 pub(crate) mod averages;
 pub(crate) mod bands;
 pub(crate) mod crosses;
+pub(crate) mod divergence;
 pub(crate) mod events;
 pub(crate) mod momentum;
+pub(crate) mod patterns;
+pub(crate) mod pivots;
+pub(crate) mod profile;
 pub(crate) mod rates;
 pub(crate) mod statistics;
 pub(crate) mod stops;

@@ -2,8 +2,12 @@
 
 mod averages;
 mod bands;
+mod divergence;
 mod events;
 mod momentum;
+mod patterns;
+mod pivots;
+mod profile;
 mod statistics;
 mod stops;
 mod trend;

@@ -101,3 +101,17 @@ fn volume_says_nothing_of_a_flat_series_and_less_without_volume() {
     check("anchored_vwap", 0.0, &[f64::NAN]);
     check("buy_pressure", 0.0, &[f64::NAN]);
 }
+
+#[test]
+fn a_flat_series_has_one_price_and_no_turns() {
+    check("volume_profile", 5.0, &[PRICE, PRICE, PRICE, PRICE, PRICE, PRICE, 1.0]);
+    check("volume_profile", 0.0, &[f64::NAN; 7]);
+    for name in ["pivot_high", "pivot_low"] {
+        check(name, 0.0, &[f64::NAN]);
+    }
+    check("divergence", 0.0, &[0.0; 4]);
+    for name in ["inside_bar", "outside_bar", "doji"] {
+        check(name, 0.0, &[1.0]);
+    }
+    check("engulfing", 0.0, &[0.0; 2]);
+}

@@ -150,6 +150,11 @@ fn the_first_valid_bar_is_the_warm_up_at_every_bound() {
                 if *output == "percent" && params[1] == 0.0 {
                     continue;
                 }
+                // Events, and levels that need not be there: undefined at times, never early.
+                if function.name.contains("pivot_") || ["hvn_above", "hvn_below"].contains(output) {
+                    assert!(column[..warm_up].iter().all(|v| v.is_nan()), "{}{params:?}.{output}", function.name);
+                    continue;
+                }
                 let first = column.iter().position(|v| !v.is_nan());
                 assert_eq!(first, Some(warm_up), "{}{params:?}.{output}", function.name);
                 assert!(column[warm_up..].iter().all(|v| !v.is_nan()), "{}{params:?}.{output}", function.name);

@@ -1,11 +1,13 @@
 """Makes the golden vectors: candles, and what PyPI's TA-Lib (the C library) says of them.
 
     python3 -m venv venv && venv/bin/pip install 'TA-Lib==0.8.*' numpy
-    venv/bin/python make.py path/to/BTCUSDT-1h.csv
+    venv/bin/python make.py path/to/BTCUSDT-1h.csv path/to/LTCBTC-5m.csv path/to/XRPETH-1m.csv
 
 For each set of candles, `btc` and `micro`, `SET.csv` holds the candles and `ROOM.SET.csv` the values, a function below
 for each room. The micro set is at a ten-thousand-millionth of the price, rounded to a tick of 1e-8, where older
 versions of TA-Lib made one line of Bollinger's three.
+
+`patterns.hits.csv` says how often each candle pattern is in the whole of the files.
 
 A column is named as the call is: `name`, then fields of the candle for arguments that are not left out, then the
 constants, then `.output` where there are several. A `~` before it says that the value is a difference of its inputs
@@ -18,6 +20,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import talib
+import talib.abstract
 
 ROWS = 120
 HERE = pathlib.Path(__file__).parent
@@ -150,8 +153,114 @@ def windows(c):
     }
 
 
+# Our name, TA-Lib's, and the penetration where there is one. First those that are there or not there.
+ONCE = {
+    "advance_block": ("CDLADVANCEBLOCK", None),
+    "concealing_baby_swallow": ("CDLCONCEALBABYSWALL", None),
+    "dark_cloud_cover": ("CDLDARKCLOUDCOVER", 0.5),
+    "doji": ("CDLDOJI", None),
+    "dragonfly_doji": ("CDLDRAGONFLYDOJI", None),
+    "evening_doji_star": ("CDLEVENINGDOJISTAR", 0.3),
+    "evening_star": ("CDLEVENINGSTAR", 0.3),
+    "gravestone_doji": ("CDLGRAVESTONEDOJI", None),
+    "hammer": ("CDLHAMMER", None),
+    "hanging_man": ("CDLHANGINGMAN", None),
+    "high_wave": ("CDLHIGHWAVE", None),
+    "homing_pigeon": ("CDLHOMINGPIGEON", None),
+    "identical_three_crows": ("CDLIDENTICAL3CROWS", None),
+    "in_neck": ("CDLINNECK", None),
+    "inverted_hammer": ("CDLINVERTEDHAMMER", None),
+    "ladder_bottom": ("CDLLADDERBOTTOM", None),
+    "long_legged_doji": ("CDLLONGLEGGEDDOJI", None),
+    "mat_hold": ("CDLMATHOLD", 0.5),
+    "matching_low": ("CDLMATCHINGLOW", None),
+    "morning_doji_star": ("CDLMORNINGDOJISTAR", 0.3),
+    "morning_star": ("CDLMORNINGSTAR", 0.3),
+    "on_neck": ("CDLONNECK", None),
+    "piercing": ("CDLPIERCING", None),
+    "rickshaw_man": ("CDLRICKSHAWMAN", None),
+    "shooting_star": ("CDLSHOOTINGSTAR", None),
+    "short_line": ("CDLSHORTLINE", None),
+    "spinning_top": ("CDLSPINNINGTOP", None),
+    "stalled": ("CDLSTALLEDPATTERN", None),
+    "stick_sandwich": ("CDLSTICKSANDWICH", None),
+    "takuri": ("CDLTAKURI", None),
+    "three_black_crows": ("CDL3BLACKCROWS", None),
+    "three_stars_in_the_south": ("CDL3STARSINSOUTH", None),
+    "three_white_soldiers": ("CDL3WHITESOLDIERS", None),
+    "thrusting": ("CDLTHRUSTING", None),
+    "two_crows": ("CDL2CROWS", None),
+    "unique_three_river": ("CDLUNIQUE3RIVER", None),
+    "upside_gap_two_crows": ("CDLUPSIDEGAP2CROWS", None),
+}
+# A bull and a bear each.
+SIDES = {
+    "abandoned_baby": ("CDLABANDONEDBABY", 0.3),
+    "belt_hold": ("CDLBELTHOLD", None),
+    "breakaway": ("CDLBREAKAWAY", None),
+    "closing_marubozu": ("CDLCLOSINGMARUBOZU", None),
+    "counterattack": ("CDLCOUNTERATTACK", None),
+    "doji_star": ("CDLDOJISTAR", None),
+    "engulfing": ("CDLENGULFING", None),
+    "gap_side_by_side_white": ("CDLGAPSIDESIDEWHITE", None),
+    "gap_three_methods": ("CDLXSIDEGAP3METHODS", None),
+    "harami": ("CDLHARAMI", None),
+    "harami_cross": ("CDLHARAMICROSS", None),
+    "kicking": ("CDLKICKING", None),
+    "kicking_by_length": ("CDLKICKINGBYLENGTH", None),
+    "long_line": ("CDLLONGLINE", None),
+    "marubozu": ("CDLMARUBOZU", None),
+    "rise_fall_three_methods": ("CDLRISEFALL3METHODS", None),
+    "separating_lines": ("CDLSEPARATINGLINES", None),
+    "tasuki_gap": ("CDLTASUKIGAP", None),
+    "three_inside": ("CDL3INSIDE", None),
+    "three_line_strike": ("CDL3LINESTRIKE", None),
+    "three_outside": ("CDL3OUTSIDE", None),
+    "tristar": ("CDLTRISTAR", None),
+}
+# The same, and later the confirmation.
+CONFIRMED = {
+    "hikkake": ("CDLHIKKAKE", None),
+    "hikkake_modified": ("CDLHIKKAKEMOD", None),
+}
+
+
+def pattern(c, function, penetration):
+    """What TA-Lib says, and where it says nothing yet."""
+    f = getattr(talib, function)
+    args = (c.open, c.high, c.low, c.close)
+    value = f(*args) if penetration is None else f(*args, penetration=penetration)
+    parameters = {} if penetration is None else {"penetration": penetration}
+    lookback = talib.abstract.Function(function, **parameters).lookback
+    return value, np.arange(len(value)) < lookback
+
+
 def patterns(c):
-    return {}
+    columns = {}
+    for group, outputs in ((ONCE, {"": None}), (SIDES, {".bull": (1, 100), ".bear": (-1, 100)}),
+                           (CONFIRMED, {".bull": (1, 100), ".bear": (-1, 100),
+                                        ".bull_confirmed": (1, 200), ".bear_confirmed": (-1, 200)})):
+        for name, (function, penetration) in group.items():
+            value, early = pattern(c, function, penetration)
+            call = name if penetration is None else f"{name} {penetration}"
+            for output, meant in outputs.items():
+                # 80 is a weaker 100.
+                hit = value != 0 if meant is None else (np.sign(value) == meant[0]) & ((np.abs(value) > 100) == (meant[1] > 100))
+                columns[call + output] = np.where(early, np.nan, hit.astype(float))
+    return columns
+
+
+def hits(files):
+    """Of each file and output of a pattern: how often, and the sum of the numbers of the candles (from 0)."""
+    with (HERE / "patterns.hits.csv").open("w", newline="") as file:
+        out = csv.writer(file, lineterminator="\n")
+        out.writerow(["file", "call", "hits", "sum"])
+        for path in files:
+            rows = np.loadtxt(path, delimiter=",", skiprows=1)
+            candles = {field: np.ascontiguousarray(rows[:, i]) for i, field in enumerate(fields)}
+            for call, column in patterns(SimpleNamespace(**candles)).items():
+                found = np.flatnonzero(np.nan_to_num(column))
+                out.writerow([path.name, call, len(found), int(found.sum())])
 
 
 def write(name, columns):
@@ -175,3 +284,4 @@ btc = {field: np.ascontiguousarray(rows[:, i]) for i, field in enumerate(fields)
 prices = fields[1:5]
 vectors("btc", btc)
 vectors("micro", {field: np.round(v * 1e-10, 8) if field in prices else v for field, v in btc.items()})
+hits([pathlib.Path(path) for path in sys.argv[1:]])
