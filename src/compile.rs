@@ -84,6 +84,7 @@ fn too_long(bytes: usize) -> Problem {
         message: format!("the script has {bytes} bytes, at most {MAX_SCRIPT_BYTES} are allowed"),
         hint: Some("split it into two traders".to_owned()),
         source_line: String::new(),
+        skipped: 0,
     }
 }
 
@@ -95,6 +96,7 @@ fn untracked(interval: Interval, kept: &[Interval]) -> Option<Problem> {
         message: format!("interval \"{interval}\" is not tracked: nothing is evaluated on it"),
         hint: Some("add it to vyx.intervals and restart the server".to_owned()),
         source_line: String::new(),
+        skipped: 0,
     })
 }
 

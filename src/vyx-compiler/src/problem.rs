@@ -48,14 +48,30 @@ impl<'s> Problems<'s> {
     }
 
     fn problem(&self, at: Position, message: String, hint: Option<String>) -> Problem {
-        let number = |n: Option<usize>| n.and_then(|n| u32::try_from(n).ok()).unwrap_or(0);
-        Problem {
-            line: number(at.line()),
-            col: number(at.position()),
-            message,
-            hint,
-            source_line: self.line(at).to_owned(),
-        }
+        let number = |n: usize| u32::try_from(n).unwrap_or(0);
+        let (line, col) = (at.line().unwrap_or(0), at.position().unwrap_or(0));
+        let (skipped, source_line) = part(self.line(at), col);
+        let (message, hint) = (clipped(message), hint.map(clipped));
+        Problem { line: number(line), col: number(col), message, hint, source_line, skipped: number(skipped) }
+    }
+}
+
+/// Longest part of a line that is shown, in characters. All problems of an answer take 20 × 160 × 6 bytes of it as JSON
+/// at most; a script of one line would take twenty times its length, more than an answer may have.
+const SHOWN: usize = 160;
+/// Longest message or hint: names are a script's own, and as long as it likes.
+const MAX_TEXT: usize = 600;
+
+/// The part of a line around a column, and how many characters are left out before.
+fn part(line: &str, col: usize) -> (usize, String) {
+    let skipped = if line.chars().count() > SHOWN { col.saturating_sub(SHOWN / 2) } else { 0 };
+    (skipped, line.chars().skip(skipped).take(SHOWN).collect())
+}
+
+fn clipped(text: String) -> String {
+    match text.char_indices().nth(MAX_TEXT) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
     }
 }
 

@@ -101,9 +101,16 @@ pub struct Problem {
     /// What to write instead.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
-    /// The line it is in; empty where `line` is 0.
+    /// The line it is in, or a part of it if that is long; empty where `line` is 0.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub source_line: String,
+    /// How many characters of the line are left out before `source_line`.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub skipped: u32,
+}
+
+fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 impl Problem {
@@ -118,7 +125,7 @@ impl Problem {
 
     /// What stands before the caret. Tabs stay tabs, so that it is under its character however wide a tab is shown.
     fn indent(&self) -> String {
-        let before = (self.col.max(1) - 1) as usize;
+        let before = (self.col.max(1) - 1).saturating_sub(self.skipped) as usize;
         self.source_line.chars().take(before).map(|c| if c == '\t' { '\t' } else { ' ' }).collect()
     }
 }
@@ -151,12 +158,16 @@ mod tests {
             message: "unknown name \"clse\"".into(),
             hint: Some("did you mean \"close\"?".into()),
             source_line: "\tä clse > 1".into(),
+            skipped: 0,
         };
         let shown = "2:4: unknown name \"clse\"\n  \tä clse > 1\n  \t  ^\n  hint: did you mean \"close\"?";
         assert_eq!(problem.to_string(), shown);
         assert_eq!(problem.source().as_deref(), Some("\tä clse > 1\n\t  ^"));
         assert_eq!(Problem { col: 0, ..problem.clone() }.source().as_deref(), Some("\tä clse > 1"));
-        assert_eq!(Problem { line: 0, col: 0, ..problem }.source(), None);
+        assert_eq!(Problem { line: 0, col: 0, ..problem.clone() }.source(), None);
+        // The same, of a line whose first two characters are left out.
+        let cut = Problem { skipped: 2, source_line: "clse > 1".into(), col: 3, ..problem };
+        assert_eq!(cut.to_string(), "2:3: unknown name \"clse\"\n  clse > 1\n  ^\n  hint: did you mean \"close\"?");
     }
 
     #[test]

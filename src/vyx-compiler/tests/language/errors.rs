@@ -3,7 +3,7 @@
 use super::{brief, refused, request};
 use vyx_compiler::compile;
 use vyx_core::Interval;
-use vyx_engine::wire::{Request, Response};
+use vyx_engine::wire::{MAX_PROBLEMS, MAX_RESPONSE_BYTES, Request, Response};
 
 #[track_caller]
 fn wrong(script: &str, expected: &str) {
@@ -288,4 +288,26 @@ fn a_problem_carries_its_line() {
         problems[0].to_string(),
         "2:15: unknown name \"clse\"\n  \"ü\" == \"a\" || clse > 1\n                ^\n  hint: did you mean \"close\"?"
     );
+}
+
+#[test]
+fn a_long_line_is_shown_in_part_and_a_long_name_too() {
+    let before = "close > 1 && ".repeat(20);
+    let problems = refused(&request(&format!("{before}clse > 1 && {}", "close > 2 && ".repeat(20) + "true")));
+    let shown = problems[0].to_string();
+    let [_, line, caret, ..] = shown.lines().collect::<Vec<_>>()[..] else { panic!("{shown}") };
+    assert_eq!((problems[0].col, line.chars().count()), (261, 2 + 160));
+    assert!(line[caret.len() - 1..].starts_with("clse"), "{shown}");
+    let name = "n".repeat(16_000);
+    let told = &refused(&request(&name))[0];
+    assert!(told.message.starts_with("unknown name \"nnn") && told.message.len() < 700, "{}", told.message);
+}
+
+#[test]
+fn the_largest_answer_is_one_that_the_server_reads() {
+    // Each problem carries its line, and each character of this one takes six bytes.
+    let script = format!("{}//{}", (0..20).map(|i| format!("n{i};")).collect::<String>(), "\u{1}".repeat(16_000));
+    let answer = compile(&request(&script));
+    assert!(matches!(&answer, Response::Refused { problems } if problems.len() == MAX_PROBLEMS));
+    assert!(serde_json::to_vec(&answer).expect("an answer").len() < MAX_RESPONSE_BYTES / 4);
 }
