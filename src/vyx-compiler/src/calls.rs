@@ -4,7 +4,7 @@ use crate::graph::Graph;
 use crate::names;
 use crate::operators::{self, Outcome, Refusal};
 use crate::pine;
-use crate::value::{Market, Record, Series, Value, plural};
+use crate::value::{Market, Record, Series, Value, plural, shown};
 use std::rc::Rc;
 use vyx_core::{Interval, Millis, Symbol};
 use vyx_engine::catalog::{Function, Param};
@@ -287,5 +287,6 @@ fn parameter(function: &Function, param: &Param, value: &Value) -> Result<f64, R
         return Ok(*n);
     }
     let kind = if param.whole { "a whole number" } else { "a number" };
-    Err(Refusal::new(format!("{name} must be {kind} from {} to {}, not {n}", param.min, param.max)))
+    let (min, max, n) = (shown(param.min), shown(param.max), shown(*n));
+    Err(Refusal::new(format!("{name} must be {kind} from {min} to {max}, not {n}")))
 }

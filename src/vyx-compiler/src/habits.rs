@@ -73,13 +73,41 @@ pub fn opens_block(script: &str, error: &ParseError) -> bool {
     lacks(&error.0, "{") || line.contains("=>")
 }
 
+/// A sign that looks like one of the language, or cannot be seen at all.
+fn foreign(sign: &str) -> (String, String) {
+    let c = sign.chars().next().unwrap_or_default();
+    let write = match c {
+        '“' | '”' | '„' | '«' | '»' | '‘' | '’' => "write \"text\"",
+        '−' | '–' | '—' => "write -",
+        '≤' => "write <=",
+        '≥' => "write >=",
+        '≠' => "write !=",
+        '×' => "write *",
+        '÷' => "write /",
+        _ if c.is_whitespace() => "write a space",
+        _ => "names are made of a-z, A-Z, 0-9 and _",
+    };
+    let shown = if c.is_alphanumeric() || "“”„«»‘’−–—≤≥≠×÷".contains(c) {
+        format!(" (\"{c}\")")
+    } else {
+        String::new()
+    };
+    (format!("the character U+{:04X}{shown} is not in the language", u32::from(c)), write.into())
+}
+
 fn plain(kind: &ParseErrorType) -> (String, String) {
     let none = String::new;
     match kind {
         ParseErrorType::ExprTooDeep => ("the expression is nested too deeply".into(), "name its parts with let".into()),
+        ParseErrorType::LiteralTooLarge(_, max) | ParseErrorType::BadInput(LexError::StringTooLong(max)) => {
+            (format!("a text is at most {max} bytes long"), none())
+        }
         ParseErrorType::TooManyFunctions => ("too many functions are defined".into(), none()),
         ParseErrorType::UnexpectedEOF => {
             ("the script ends too early".into(), "is a bracket or a quote still open?".into())
+        }
+        ParseErrorType::BadInput(LexError::UnexpectedInput(sign)) if !sign.chars().all(|c| c.is_ascii_graphic()) => {
+            foreign(sign)
         }
         ParseErrorType::BadInput(LexError::MalformedChar(_)) => {
             ("a text stands in double quotes".into(), "write \"text\"".into())

@@ -1,5 +1,6 @@
 //! What a number lies between whatever the market does, where that is cheap to know and certain.
 
+use crate::value::shown;
 use vyx_engine::program::{Arithmetic, Field, Unary};
 use vyx_engine::{NodeId, Op};
 
@@ -42,9 +43,9 @@ impl Range {
     /// In words: "from 0 to 100", "above 0"; `None` where nothing is known.
     pub fn words(self) -> Option<String> {
         // Without the sign of a zero.
-        let rounded = |n: f64| (n * 1e3).round() / 1e3 + 0.0;
+        let rounded = |n: f64| shown((n * 1e3).round() / 1e3 + 0.0);
         match (self.from.is_finite(), self.to.is_finite()) {
-            (true, true) if self.from == self.to => Some(format!("{}", self.from)),
+            (true, true) if self.from == self.to => Some(shown(self.from)),
             (true, true) => Some(format!("from {} to {}", rounded(self.from), rounded(self.to))),
             (true, false) if self.from == SMALLEST => Some("above 0".into()),
             (true, false) => Some(format!("at least {}", rounded(self.from))),

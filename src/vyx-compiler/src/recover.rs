@@ -34,14 +34,14 @@ pub fn end_statement(script: &str, at: (usize, usize)) -> Option<String> {
 pub fn leave_out(script: &str, at: Option<(usize, usize)>, block: bool) -> Option<Mended> {
     let text = Text::new(script);
     let stopped = at.map_or(text.chars.len(), |at| text.index(at));
-    let mut from = text.statement_start(stopped);
+    let mut from = text.statement_start(stopped, block);
     let mut to = text.statement_end(from, stopped, block);
     while !(from..to).any(|i| text.is_code(i)) {
         // An empty statement before a bracket: the bracket is what is wrong, or it was never closed.
         if to < text.chars.len() && to <= stopped {
             to += 1;
         } else {
-            from = text.statement_start(from.checked_sub(1)?);
+            from = text.statement_start(from.checked_sub(1)?, block);
             to = text.chars.len();
         }
     }
@@ -52,8 +52,8 @@ pub fn leave_out(script: &str, at: Option<(usize, usize)>, block: bool) -> Optio
 }
 
 impl Text {
-    /// Where the statement begins that `at` is in.
-    fn statement_start(&self, at: usize) -> usize {
+    /// Where the statement begins that `at` is in. `block`: a block before belongs to it.
+    fn statement_start(&self, at: usize, block: bool) -> usize {
         let mut depth = 0usize;
         let mut i = at;
         while i > 0 {
@@ -66,7 +66,7 @@ impl Text {
                 ';' if depth == 0 => return i + 1,
                 ')' | ']' | '}' => depth += 1,
                 '{' if depth == 0 && !map => return i + 1,
-                '{' if depth == 1 && !map => {
+                '{' if depth == 1 && !map && !block => {
                     // A block ended before: what follows it is a statement of its own.
                     return self.close_of(i).map_or(i + 1, |close| close + 1);
                 }

@@ -59,7 +59,7 @@ impl Value {
     pub fn describe(&self) -> String {
         match self {
             Value::Nothing => "nothing".into(),
-            Value::Number(n) => format!("the number {n}"),
+            Value::Number(n) => format!("the number {}", shown(*n)),
             Value::Bool(b) => format!("the bool {b}"),
             Value::Text(_) => "a text".into(),
             Value::Series(Series { kind, .. }) => format!("a series of {}", plural(*kind)),
@@ -91,6 +91,12 @@ impl Value {
     pub fn text(text: &str) -> Value {
         Value::Text(text.into())
     }
+}
+
+/// A number in a message: no row of 300 digits.
+pub fn shown(n: f64) -> String {
+    let plain = n == 0.0 || !n.is_finite() || (1e-6..1e15).contains(&n.abs());
+    if plain { n.to_string() } else { format!("{n:e}") }
 }
 
 pub fn plural(kind: Kind) -> &'static str {

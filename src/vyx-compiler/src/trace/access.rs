@@ -5,7 +5,7 @@ use super::{Tracer, Walk};
 use crate::calls;
 use crate::names;
 use crate::operators::{self, Refusal};
-use crate::value::{Market, Series, Value};
+use crate::value::{Market, Series, Value, shown};
 use rhai::{ASTFlags, Expr, FnCallExpr, Position};
 use vyx_engine::program::MAX_LOOKBACK;
 use vyx_engine::{Kind, Op, catalog};
@@ -70,7 +70,7 @@ impl Tracer<'_, '_> {
             Value::List(list) => {
                 let found = (n.fract() == 0.0 && n >= 0.0).then(|| list.get(n as usize).cloned()).flatten();
                 found.unwrap_or_else(|| {
-                    let message = format!("the list has {} entries, counted from 0, and no [{n}]", list.len());
+                    let message = format!("the list has {} entries, counted from 0, and no [{}]", list.len(), shown(n));
                     self.refuse(at, Refusal::new(message))
                 })
             }
@@ -92,7 +92,7 @@ impl Tracer<'_, '_> {
             return self.refuse(at, refusal);
         }
         if n.fract() != 0.0 || n > MAX_LOOKBACK as f64 {
-            let message = format!("[n] takes a whole number from 0 to {MAX_LOOKBACK}, not {n}");
+            let message = format!("[n] takes a whole number from 0 to {MAX_LOOKBACK}, not {}", shown(n));
             return self.refuse(at, Refusal::new(message));
         }
         // What depends on constants alone was the same a candle ago.

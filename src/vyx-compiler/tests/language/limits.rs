@@ -65,7 +65,7 @@ fn texts_lists_variables_calls_and_timeframes_are_bounded() {
     let long = "x".repeat(MAX_TEXT_BYTES + 1);
     assert_eq!(
         refused(&request(&format!("let t = \"{long}\"; close > 1")))[0].message,
-        "length of string exceeds the maximum limit (1024)"
+        "a text is at most 1024 bytes long"
     );
     let half = "x".repeat(600);
     wrong(&format!("let t = \"{half}\"; let u = t + t; close > 1"), "1:623 a text is at most 1024 bytes long");
