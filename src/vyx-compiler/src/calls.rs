@@ -232,13 +232,8 @@ fn given_inputs(function: &Function, args: &[Value]) -> Result<usize, Refusal> {
     let most = given + function.params.len();
     if args.len() < required || args.len() > most {
         let counted = counted(args.len());
-        let write = match args {
-            [Value::Number(length), Value::Number(_)] if function.name == "dmi" => {
-                format!("dmi({length}), one length for both")
-            }
-            _ => function.signature(),
-        };
-        return Err(Refusal::new(format!("{} does not take {counted}", function.name)).hint(format!("write {write}")));
+        return Err(Refusal::new(format!("{} does not take {counted}", function.name))
+            .hint(format!("write {}", function.signature())));
     }
     Ok(given)
 }

@@ -35,7 +35,6 @@ pub fn advice(name: &str) -> Option<&'static str> {
         }
         "avg" => "write (a + b) / 2",
         "bbw" => "write bb(close, 20, 2).width",
-        "tr" => "write atr(1)",
         "fixnan" => "write valuewhen(not na(x), x)",
         "float" | "int" | "tofloat" | "to_float" => {
             "a number is a number; floor(x), ceil(x) and round(x) make it whole"
