@@ -1,7 +1,8 @@
-//! What scripts mean, what is said of wrong ones, and what hostile ones achieve.
+//! What scripts mean, what is said of wrong ones, what hostile ones achieve, and what the templates do.
 
 mod hostile;
 mod language;
+mod templates;
 
 #[path = "../../../tests/fuzz/checks/corpus.rs"]
 mod corpus;
