@@ -3,13 +3,13 @@
 mod candles;
 mod forever;
 mod hits;
-mod rules;
 #[path = "../../../templates.rs"]
-mod templates;
+mod listed;
+mod rules;
 
+use listed::{TEMPLATES, Template};
 use std::collections::HashSet;
 use std::sync::Arc;
-use templates::{TEMPLATES, Template};
 use vyx_core::Interval;
 use vyx_engine::Checked;
 use vyx_engine::wire::{Compiled, Mode, Request, Response, build};
