@@ -168,6 +168,18 @@ mod tests {
     }
 
     #[pg_test]
+    fn every_template_can_be_saved_as_it_is() {
+        Spi::run(
+            "INSERT INTO vyx.traders (name, script, \"interval\") SELECT name, script, \"interval\" FROM vyx_templates()",
+        )
+        .expect("inserts");
+        let saved = "vyx.traders JOIN vyx_templates() USING (name, script, \"interval\")";
+        assert_eq!(count(saved), count("vyx_templates()"));
+        let dip = "SELECT title || ' ' || \"interval\" || ' ' || tags[1] FROM vyx_templates() WHERE name = 'rsi_dip'";
+        assert_eq!(one::<String>(dip), "RSI dip 1h reversal");
+    }
+
+    #[pg_test]
     fn a_tenant_may_ask_and_the_public_may_not() {
         Spi::run(
             "CREATE ROLE traders_test_anybody; CREATE ROLE traders_test_user; GRANT vyx_user TO traders_test_user",
@@ -178,6 +190,7 @@ mod tests {
             "SELECT * FROM vyx_values('BTCUSDT','1m',1,'close')",
             "SELECT * FROM vyx_screen('1m','close')",
             "SELECT * FROM vyx_indicators()",
+            "SELECT * FROM vyx_templates()",
             "SELECT * FROM vyx_backtest(NULL,'1m',1,'close > 0')",
             "SELECT * FROM vyx_explain(gen_random_uuid(),'BTCUSDT')",
             "SELECT * FROM vyx_matching(gen_random_uuid())",
@@ -192,6 +205,7 @@ mod tests {
         Spi::run("SET ROLE traders_test_user").expect("runs");
         assert_eq!(count("vyx_validate('close > 1') WHERE ok"), 1);
         assert!(count("vyx_indicators()") > 20);
+        assert!(count("vyx_templates()") >= 25);
         check_failure("SELECT vyx._compile('close > 1', '1m')", "42501", &["permission denied"]);
         Spi::run("RESET ROLE").expect("runs");
     }

@@ -13,6 +13,7 @@ mod matching;
 mod metrics;
 mod screen;
 mod symbols;
+mod templates;
 mod tenants;
 mod tickers;
 mod traders;

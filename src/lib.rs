@@ -31,6 +31,7 @@
 //! | [`compile`] | starts the compiler, feeds it, reaps it | the language |
 //! | [`evaluate`] | what is due, its outcomes, the batch that is written | who called it |
 //! | [`api`] | SQL functions: check the words, ask the room, hand over rows | arithmetic |
+//! | [`templates`] | rules to begin with: data | who shows them |
 //! | [`error`] | the one map from errors to SQLSTATE | |
 //! | [`encoding`] | which symbols this session's database can name | |
 //! | `sql/` | tables, row level security, grants, the one writer | |
@@ -51,6 +52,7 @@ mod error;
 mod evaluate;
 mod guc;
 mod shmem;
+mod templates;
 mod worker;
 
 #[cfg(any(test, feature = "pg_test"))]
@@ -92,6 +94,7 @@ extension_sql_file!(
         vyx_backtest_summary,
         vyx_indicators,
         _format,
+        vyx_templates,
         _jwt_logins,
         _market_time,
         _evaluate_batch
