@@ -179,7 +179,7 @@ impl Market for Walk {
         let last = interval.last_closed(Interval::M1.close_time(LAST));
         for ordinal in from.max(last - HELD)..=through.min(last) {
             let random = (symbol.stable_hash() ^ ordinal as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;
-            if random % 16 == 0 && ordinal < last - 3 {
+            if random.is_multiple_of(16) && ordinal < last - 3 {
                 continue;
             }
             let still = ordinal % 64 < 20;
