@@ -35,6 +35,8 @@ pub fn advice(name: &str) -> Option<&'static str> {
         }
         "avg" => "write (a + b) / 2",
         "bbw" => "write bb(close, 20, 2).width",
+        "kcw" => "write let k = kc(close, 20, 1.5); (k.upper - k.lower) / k.middle",
+        "range" => "for a loop write for i in 0..10; of a series it is highest(x, n) - lowest(x, n)",
         "fixnan" => "write valuewhen(not na(x), x)",
         "float" | "int" | "tofloat" | "to_float" => {
             "a number is a number; floor(x), ceil(x) and round(x) make it whole"

@@ -94,6 +94,7 @@ fn names_get_their_rewrite() {
         ),
         ("math.avg(high, low) > 1", "avg", "write (a + b) / 2"),
         ("ta.bbw(close, 20, 2) > 1", "bbw", "write bb(close, 20, 2).width"),
+        ("ta.kcw(close, 20, 1.5) > 1", "kcw", "write let k = kc(close, 20, 1.5); (k.upper - k.lower) / k.middle"),
         ("minute > 5", "minute", "of the candle's open there are time (in milliseconds), hour and dayofweek, in UTC"),
     ] {
         let problems = refused(&request(script));
@@ -108,6 +109,38 @@ fn names_get_their_rewrite() {
 fn names_of_pine_are_free_for_a_scripts_own_use() {
     for name in ["period", "input", "n", "avg", "line", "minute"] {
         super::compiled(&request(&format!("let {name} = 14; rsi(close, {name}) < 30")));
+    }
+}
+
+#[test]
+fn calls_that_pine_writes_are_taken_as_they_stand() {
+    for call in [
+        "ta.pivothigh(high, 5, 5)",
+        "ta.pivotlow(5, 5)",
+        "ta.change(close)",
+        "ta.cum(volume)",
+        "ta.supertrend(3, 10).direction",
+        "ta.sar(0.02, 0.02, 0.2)",
+        "ta.kc(close, 20, 1.5).upper",
+        "ta.mfi(hlc3, 14)",
+        "ta.cci(close, 20)",
+        "ta.wpr(14) + 200",
+        "ta.highestbars(high, 10)",
+        "ta.linreg(close, 14, 0)",
+        "ta.percentrank(close, 100)",
+        "ta.stdev(close, 20)",
+        "ta.valuewhen(close > open, close, 0)",
+        "ta.alma(close, 9, 0.85, 6)",
+        "ta.hma(close, 9)",
+        "ta.vwma(close, 20)",
+        "ta.tsi(close, 13, 25)",
+        "ta.correlation(close, open, 20)",
+        "math.sum(close, 5)",
+        "math.abs(close - open)",
+        "math.max(close, open)",
+        "nz(close[1])",
+    ] {
+        super::compiled(&request(&format!("{call} > 1")));
     }
 }
 
