@@ -182,9 +182,9 @@ def by_pandas(rules, symbols):
 
 
 def timed(work):
-    begun = time.perf_counter()
+    begun = time.thread_time()   # of the processor, as the engine's
     result = work()
-    return (time.perf_counter() - begun) * 1e3, result
+    return (time.thread_time() - begun) * 1e3, result
 
 
 def main():

@@ -1,8 +1,9 @@
 //! What a candle's close costs: programs as people write them on a market of random walks, in one run with what one
 //! would do without the engine.
 //!
-//! `cargo bench -p vyx-engine`; `make bench` also brings the Python that the references need. All times are of one
-//! thread. On a machine that is busy with something else the median says more than the worst.
+//! `cargo bench -p vyx-engine`; `make bench` also brings the Python that the references need. All times are processor
+//! time of one thread, the references' too; on a machine that is busy with something else the median still says more
+//! than the worst, since others take the caches.
 //!
 //! - [`close`]: 1,000 programs on 500 symbols, minute after minute; the bar is 5 ms, the aim 2 ms.
 //! - [`reference`]: the same rules over the same candles by numpy and TA-Lib, and as a loop over pandas; the hits of all
@@ -12,6 +13,7 @@
 //! - [`table`]: how cost grows with programs and symbols.
 
 mod calls;
+mod clock;
 mod close;
 mod load;
 mod programs;
@@ -19,8 +21,9 @@ mod reference;
 mod table;
 mod walk;
 
+use clock::timed;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use vyx_core::Interval;
 use vyx_engine::{Checked, Engine};
 
@@ -48,12 +51,6 @@ fn engine(programs: Vec<(u64, Arc<Checked>)>) -> Engine {
     let mut engine = Engine::new(Interval::M1);
     engine.set_programs(programs).unwrap();
     engine
-}
-
-fn timed<T>(work: impl FnOnce() -> T) -> (Duration, T) {
-    let started = Instant::now();
-    let result = work();
-    (started.elapsed(), result)
 }
 
 fn ms(time: Duration) -> f64 {
