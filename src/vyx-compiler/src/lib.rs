@@ -38,7 +38,7 @@ use trace::Tracer;
 use vyx_core::Interval;
 use vyx_core::interval::UnknownInterval;
 use vyx_engine::Checked;
-use vyx_engine::wire::{Compiled, Request, Response, Timeframe, build};
+use vyx_engine::wire::{Compiled, Mode, Request, Response, Timeframe, build};
 
 /// Compiles one script.
 ///
@@ -56,8 +56,9 @@ pub fn compile(request: &Request) -> Response {
         Ok(intervals) => intervals,
         Err(error) => return Response::Failed { build: build(), message: error.to_string() },
     };
-    let mut problems = Problems::new(&request.script);
-    let compiled = checked(request, own, configured, &mut problems);
+    let script = with_line_ends(&request.script);
+    let mut problems = Problems::new(&script);
+    let compiled = checked(&script, request.mode, own, configured, &mut problems);
     let (errors, warnings) = problems.into_sorted();
     match compiled {
         Some(checked) if errors.is_empty() => {
@@ -69,8 +70,14 @@ pub fn compile(request: &Request) -> Response {
 }
 
 /// The program, if nothing is wrong; what is, or might be, is among the problems.
-fn checked(request: &Request, own: Interval, configured: Vec<Interval>, problems: &mut Problems) -> Option<Checked> {
-    let parsed = parse::parse(&request.script);
+fn checked(
+    script: &str,
+    mode: Mode,
+    own: Interval,
+    configured: Vec<Interval>,
+    problems: &mut Problems,
+) -> Option<Checked> {
+    let parsed = parse::parse(script);
     for error in parsed.errors {
         problems.error(error.at, error.message, error.hint);
     }
@@ -80,12 +87,12 @@ fn checked(request: &Request, own: Interval, configured: Vec<Interval>, problems
     if parsed.result_lost {
         return None;
     }
-    let program = result::program(&mut graph, problems, request.mode, own, (&value, at))?;
+    let program = result::program(&mut graph, problems, mode, own, (&value, at))?;
     // The engine's own check has the last word: what it refuses could not be stored.
     match program.validate() {
         Ok(checked) => {
             warnings::never_ready(&checked, problems);
-            warnings::version(&request.script, problems);
+            warnings::version(script, problems);
             Some(checked)
         }
         Err(error) => {
@@ -93,6 +100,12 @@ fn checked(request: &Request, own: Interval, configured: Vec<Interval>, problems
             None
         }
     }
+}
+
+/// A carriage return alone ends a line for the parser; here it does so for everybody, at the same place.
+fn with_line_ends(script: &str) -> String {
+    let next = script.chars().skip(1).map(Some).chain([None]);
+    script.chars().zip(next).map(|(c, next)| if c == '\r' && next != Some('\n') { '\n' } else { c }).collect()
 }
 
 fn timeframes(checked: &Checked) -> Vec<Timeframe> {

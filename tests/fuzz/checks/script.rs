@@ -43,8 +43,13 @@ fn check_placed(problem: &Problem, script: &str) {
     if problem.line == 0 {
         return assert!(problem.source_line.is_empty(), "{problem:?}");
     }
+    // A carriage return alone ends a line, too.
+    let script = script.replace("\r\n", "\n").replace('\r', "\n");
     let line = script.split('\n').nth(problem.line as usize - 1).unwrap_or_else(|| panic!("no such line: {problem:?}"));
     let shown: String = line.chars().skip(problem.skipped as usize).collect();
-    assert!(shown.starts_with(&problem.source_line) && problem.col >= problem.skipped, "{problem:?}");
+    assert!(
+        shown.starts_with(problem.source_line.trim_end_matches('\r')) && problem.col >= problem.skipped,
+        "{problem:?}"
+    );
     assert!(problem.col as usize <= line.chars().count() + 1, "beyond its line: {problem:?}");
 }

@@ -291,6 +291,12 @@ fn a_problem_carries_its_line() {
 }
 
 #[test]
+fn a_carriage_return_alone_ends_a_line() {
+    let problems = refused(&request("// a comment\rlet x = 1;\r\rclse > 1\r"));
+    assert_eq!(problems[0].to_string(), "4:1: unknown name \"clse\"\n  clse > 1\n  ^\n  hint: did you mean \"close\"?");
+}
+
+#[test]
 fn a_long_line_is_shown_in_part_and_a_long_name_too() {
     let before = "close > 1 && ".repeat(20);
     let problems = refused(&request(&format!("{before}clse > 1 && {}", "close > 2 && ".repeat(20) + "true")));
