@@ -75,3 +75,27 @@ proptest! {
         prop_assert_eq!(value(&constant, a, b), value(&series, a, b), "{}", constant);
     }
 }
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1_000))]
+
+    /// Whatever the open and the close are, which are above 0, what is told as always so is so.
+    #[test]
+    fn what_is_told_of_a_comparison_holds(
+        open in 5e-324..1e9, close in 5e-324..1e9, constant in number(), of in 0..16usize, op in 0..6usize
+    ) {
+        let form = [
+            "open", "-close", "abs(open - close)", "open + close", "open * close", "open / close", "open / 3", "3 / open",
+            "max(open, -2)", "min(close, 5)", "select(open > close, 7, -open)", "sign(open - close)", "floor(open) - 1",
+            "nz(open / 0 * 0, -1)", "sqrt(open) + exp(-close)", "(open - 2) * -3",
+        ][of];
+        let op = ["<", "<=", ">", ">=", "==", "!="][op];
+        let script = format!("{form} {op} ({constant:?})");
+        let asked = Request { mode: Mode::Expression, ..request(&script) };
+        let warnings = compiled(&asked).warnings;
+        let told = |what: &str| warnings.iter().any(|warning| warning.message.starts_with(what));
+        let found = value(&script, open, close);
+        prop_assert!(!(told("always true") && found == Some(0)), "{} of {} and {}", script, open, close);
+        prop_assert!(!(told("always false") && found == Some(1)), "{} of {} and {}", script, open, close);
+    }
+}
