@@ -46,6 +46,51 @@ fn main() {
         "SELECT array_agg(close ORDER BY open_time) FROM (SELECT open_time, close FROM klines
              WHERE symbol = 'BTCUSDT' AND \"interval\" = '1m' ORDER BY open_time DESC LIMIT 100) AS newest",
     );
+    drop(session);
+    drop(stage);
+    backtests();
+}
+
+/// The past of 500 symbols, 256 candles each, in one statement. The compiler's process is part of it.
+fn backtests() {
+    const SYMBOLS: usize = 500;
+    let usable =
+        |symbol: &vyx_sim::Symbol| symbol.name.is_ascii() && symbol.quote == "USDT" && symbol.delisted.is_none();
+    let symbols = vyx_sim::universe(SYMBOLS + 50)
+        .into_iter()
+        .filter(|symbol| usable(symbol) && symbol.spot && symbol.status == vyx_sim::Status::Trading)
+        .take(SYMBOLS)
+        .map(|symbol| vyx_sim::Symbol { listed: 0, ..symbol });
+    let exchange = vyx_sim::Settings { symbols: symbols.collect(), weight_limit: 1_000_000, ..Stage::speed(1.0) };
+    let settings = [
+        ("vyx.symbols", ""),
+        ("vyx.quote_assets", "USDT"),
+        ("vyx.intervals", "1m"),
+        ("vyx.evaluate_worker", "off"),
+        ("vyx.weight_budget", "1000000"),
+    ];
+    let stage = Stage::start("bench-backtests", &[], exchange, &settings);
+    let session = stage.cluster.session();
+    harness::until_within(std::time::Duration::from_secs(600), "every series is complete", || {
+        let done = "SELECT series_total > 0 AND series_complete = series_total FROM vyx_health()";
+        session.one::<bool>(done, &[]).then_some(())
+    });
+    println!("\na backtest of {SYMBOLS} symbols x 256 candles of 1m, median of 5");
+    for script in [
+        "close > open",
+        "rsi(close, 14) < 30 && crossunder(close, bbands(close, 20, 2).lower) && volume > 2 * sma(volume, 20)",
+        "symbol(\"BTCUSDT\").close > ema(symbol(\"BTCUSDT\").close, 200) && macd().hist > 0 && adx(14) > 25",
+    ] {
+        let (mut times, mut row) = (Vec::new(), String::new());
+        for _ in 0..5 {
+            let started = Instant::now();
+            let said = "SELECT format('%s candles, %s evaluated, %s fired', candles, evaluated, fired)
+                        FROM vyx_backtest_summary(NULL, '1m', 256, $1)";
+            row = session.one(said, &[&script]);
+            times.push(started.elapsed().as_secs_f64() * 1e3);
+        }
+        println!("  {:>7.1} ms  {row}: {script}", median(times));
+    }
 }
 
 /// Times two statements in turns and prints both medians and their ratio.
