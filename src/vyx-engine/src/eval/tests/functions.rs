@@ -3,6 +3,7 @@
 use super::history::{OWN, Seen, before_a_border, check_against_definitions, fresh, look, market_at};
 use super::market::{Dice, symbol};
 use super::programs::Builder;
+use super::seeds::each_seed;
 use crate::catalog::{self, Function};
 use crate::check::Checked;
 use crate::eval::Series;
@@ -49,7 +50,10 @@ fn all_programs(dice: &mut Dice) -> Vec<(String, Arc<Checked>)> {
 
 #[test]
 fn every_function_says_the_same_live_after_a_restart_in_a_backtest_and_by_its_definition() {
-    let seed = 20;
+    each_seed(1, follow);
+}
+
+fn follow(seed: u64) {
     let start = before_a_border(seed);
     let market = market_at(seed, start);
     let name = symbol("ETHUSDT");

@@ -3,11 +3,11 @@
 use super::market::{Dice, Memory, symbol};
 use super::programs::{Builder, random};
 use super::reference::{self, V};
+use super::seeds::each_seed;
 use crate::check::Checked;
 use crate::eval::{Engine, NotReady, Outcome, Replay, Series, Value};
 use crate::market::{BLOCK, Candles, Held, Market, anchor};
 use crate::program::{Arithmetic, Comparison, Field, Kind, Op};
-use proptest::prelude::*;
 use std::cell::Cell;
 use std::sync::Arc;
 use vyx_core::{Interval, Symbol};
@@ -111,73 +111,77 @@ pub(super) fn check_against_definitions(
     }
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 12, failure_persistence: None, ..ProptestConfig::default() })]
-
-    /// Streams some candles live, with programs that come and go, and compares each with a fresh engine over history that
-    /// is cut there, with the obvious evaluator, and with the series of all.
-    #[test]
-    fn every_way_to_a_value_gives_the_same_bits(seed in any::<u64>()) {
-        let start = before_a_border(seed);
-        let market = market_at(seed, start);
-        let mut dice = Dice(seed);
-        let programs: Vec<_> = (0..3).map(|_| random(&mut dice, OWN, &CLOCKS)).collect();
-        let mut live = fresh(&programs[..2]);
-        let names: Vec<Symbol> = ["BTCUSDT", "ETHUSDT", "XRPUSDT"].map(symbol).into();
-        let mut compared = 0;
-        for ordinal in start..start + 24 {
-            match ordinal - start {
-                8 => set(&mut live, &programs),
-                16 => set(&mut live, &programs[1..]),
-                _ => {}
-            }
-            let current = match ordinal - start { 0..8 => &programs[..2], 8..16 => &programs[..], _ => &programs[1..] };
-            let cut = market.cut(OWN, ordinal);
-            // All symbols but one step together, one of them given twice; the last is late, and sometimes skipped.
-            let outcomes = live.evaluate(&cut, &[names[0], names[1], names[0]], ordinal);
-            let counted: Vec<_> = (0..outcomes.programs()).map(|p| (outcomes.now(p, 0), outcomes.now(p, 1))).collect();
-            for (index, name) in names.iter().enumerate() {
-                if index == 2 && dice.one_in(4) {
-                    continue;
-                }
-                let seen = look(&mut live, &cut, name, ordinal);
-                let restarted = look(&mut fresh(current), &cut, name, ordinal);
-                prop_assert_eq!(format!("{seen:?}"), format!("{restarted:?}"), "{} at {}", name, ordinal);
-                if !market.exists(name.as_str(), OWN, ordinal) {
-                    prop_assert!(seen.iter().all(|(now, ..)| *now == Outcome::Absent));
-                    continue;
-                }
-                for (p, (program, seen)) in current.iter().zip(&seen).enumerate() {
-                    match index {
-                        0 => prop_assert_eq!(counted[p].0, seen.0),
-                        1 => prop_assert_eq!(counted[p].1, seen.0),
-                        _ => {}
-                    }
-                    if ordinal % 6 == 0 {
-                        check_against_definitions(program, seen, &cut, name, ordinal);
-                        compared += 1;
-                    }
-                }
-            }
+/// Streams some candles live, with programs that come and go, and compares each with a fresh engine over history that
+/// is cut there, with the obvious evaluator, and with the series of all.
+fn follow(seed: u64) {
+    let start = before_a_border(seed);
+    let market = market_at(seed, start);
+    let mut dice = Dice(seed);
+    let programs: Vec<_> = (0..3).map(|_| random(&mut dice, OWN, &CLOCKS)).collect();
+    let mut live = fresh(&programs[..2]);
+    let names: Vec<Symbol> = ["BTCUSDT", "ETHUSDT", "XRPUSDT"].map(symbol).into();
+    let mut compared = 0;
+    for ordinal in start..start + 24 {
+        match ordinal - start {
+            8 => set(&mut live, &programs),
+            16 => set(&mut live, &programs[1..]),
+            _ => {}
         }
-        prop_assert!(compared > 0);
-        for (program, name) in programs.iter().zip(&names) {
-            let series = Series::of(program, &market, name, start, start + 23);
-            // One engine for all symbols says the same, also where the one before ended at a later candle.
-            let mut replay = Replay::new(program);
-            names.iter().for_each(|other| drop(replay.series(&market, other, start, start + 29, &mut || ())));
-            prop_assert_eq!(format!("{:?}", replay.series(&market, name, start, start + 23, &mut || ())), format!("{series:?}"));
-            for (index, ordinal) in series.ordinals.iter().enumerate() {
-                let alone = &look(&mut fresh(std::slice::from_ref(program)), &market.cut(OWN, *ordinal), name, *ordinal)[0];
-                prop_assert_eq!(series.outcomes[index], alone.0);
-                let fields: Vec<_> = series.fields.iter().map(|column| column[index].clone()).collect();
-                prop_assert_eq!(format!("{fields:?}"), format!("{:?}", alone.2));
-                if let Some(before) = index.checked_sub(1) {
-                    prop_assert_eq!(series.outcomes[before], alone.1);
+        let current = match ordinal - start {
+            0..8 => &programs[..2],
+            8..16 => &programs[..],
+            _ => &programs[1..],
+        };
+        let cut = market.cut(OWN, ordinal);
+        // All symbols but one step together, one of them given twice; the last is late, and sometimes skipped.
+        let outcomes = live.evaluate(&cut, &[names[0], names[1], names[0]], ordinal);
+        let counted: Vec<_> = (0..outcomes.programs()).map(|p| (outcomes.now(p, 0), outcomes.now(p, 1))).collect();
+        for (index, name) in names.iter().enumerate() {
+            if index == 2 && dice.one_in(4) {
+                continue;
+            }
+            let seen = look(&mut live, &cut, name, ordinal);
+            let restarted = look(&mut fresh(current), &cut, name, ordinal);
+            assert_eq!(format!("{seen:?}"), format!("{restarted:?}"), "{} at {}", name, ordinal);
+            if !market.exists(name.as_str(), OWN, ordinal) {
+                assert!(seen.iter().all(|(now, ..)| *now == Outcome::Absent));
+                continue;
+            }
+            for (p, (program, seen)) in current.iter().zip(&seen).enumerate() {
+                match index {
+                    0 => assert_eq!(counted[p].0, seen.0),
+                    1 => assert_eq!(counted[p].1, seen.0),
+                    _ => {}
+                }
+                if ordinal % 6 == 0 {
+                    check_against_definitions(program, seen, &cut, name, ordinal);
+                    compared += 1;
                 }
             }
         }
     }
+    assert!(compared > 0);
+    for (program, name) in programs.iter().zip(&names) {
+        let series = Series::of(program, &market, name, start, start + 23);
+        // One engine for all symbols says the same, also where the one before ended at a later candle.
+        let mut replay = Replay::new(program);
+        names.iter().for_each(|other| drop(replay.series(&market, other, start, start + 29, &mut || ())));
+        assert_eq!(format!("{:?}", replay.series(&market, name, start, start + 23, &mut || ())), format!("{series:?}"));
+        for (index, ordinal) in series.ordinals.iter().enumerate() {
+            let alone = &look(&mut fresh(std::slice::from_ref(program)), &market.cut(OWN, *ordinal), name, *ordinal)[0];
+            assert_eq!(series.outcomes[index], alone.0);
+            let fields: Vec<_> = series.fields.iter().map(|column| column[index].clone()).collect();
+            assert_eq!(format!("{fields:?}"), format!("{:?}", alone.2));
+            if let Some(before) = index.checked_sub(1) {
+                assert_eq!(series.outcomes[before], alone.1);
+            }
+        }
+    }
+}
+
+#[test]
+fn every_way_to_a_value_gives_the_same_bits() {
+    each_seed(12, follow);
 }
 
 /// obv > 0, which depends on every candle of the history; its field is the obv plus the sum of three closes.

@@ -88,15 +88,16 @@ impl Memory {
     }
 
     pub fn set_first_ever(&mut self, name: &str, interval: Interval) {
-        let one = self.series.get_mut(&(symbol(name), interval)).unwrap();
+        let Some(one) = self.series.get_mut(&(symbol(name), interval)) else { return };
+        one.generation += 1;
         one.first_ever = one.klines.keys().next().copied();
     }
 
     /// What is held begins at `from` from now on.
     pub fn drop_before(&mut self, name: &str, interval: Interval, from: i64) {
-        let one = self.series.get_mut(&(symbol(name), interval)).unwrap();
+        let Some(one) = self.series.get_mut(&(symbol(name), interval)) else { return };
         one.klines.retain(|ordinal, _| *ordinal >= from);
-        one.from = from;
+        one.from = one.from.max(from);
     }
 
     /// Corrects a candle's close.
@@ -110,8 +111,15 @@ impl Memory {
         self.series.remove(&(symbol(name), interval));
     }
 
+    /// A series is again as it is in another market, for those who have seen it changed too.
+    pub fn restore(&mut self, other: &Memory, name: &str, interval: Interval) {
+        let key = (symbol(name), interval);
+        let generation = self.series.get(&key).map_or(1 << 32, |one| one.generation + 1);
+        self.series.insert(key, One { generation, ..other.series[&key].clone() });
+    }
+
     pub fn exists(&self, name: &str, interval: Interval, ordinal: i64) -> bool {
-        self.series[&(symbol(name), interval)].klines.contains_key(&ordinal)
+        self.series.get(&(symbol(name), interval)).is_some_and(|one| one.klines.contains_key(&ordinal))
     }
 
     /// The same market with everything cut off that closes after candle `ordinal`.

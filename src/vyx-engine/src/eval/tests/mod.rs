@@ -5,4 +5,6 @@ mod history;
 mod market;
 mod programs;
 mod reference;
+mod seeds;
 mod truth;
+mod worlds;

@@ -70,7 +70,7 @@ impl Builder {
     }
 }
 
-const FIELDS: [Field; 11] = [
+const FIELDS: [Field; 14] = [
     Field::Open,
     Field::High,
     Field::Low,
@@ -79,6 +79,9 @@ const FIELDS: [Field; 11] = [
     Field::QuoteVolume,
     Field::Trades,
     Field::BuyVolume,
+    Field::Hl2,
+    Field::Hlc3,
+    Field::Ohlc4,
     Field::Time,
     Field::Hour,
     Field::Dayofweek,
@@ -132,7 +135,7 @@ fn grow(b: &mut Builder, dice: &mut Dice, clock: u8) -> Option<()> {
     let (n, m, p, q) = (of(Number)?, of(Number)?, of(Bool)?, of(Bool)?);
     let (x, y) = (of(kind)?, of(kind)?);
     match dice.below(18) {
-        0 => b.add(clock, Op::Candle(FIELDS[dice.below(11)]), Number),
+        0 => b.add(clock, Op::Candle(FIELDS[dice.below(FIELDS.len())]), Number),
         1 => b.add(clock, Op::Unary(UNARY[dice.below(10)], n), Number),
         2 => b.add(clock, Op::Arithmetic(ARITHMETIC[dice.below(6)], n, m), Number),
         3 => b.add(clock, if dice.one_in(2) { Op::Min(n, m) } else { Op::Max(n, m) }, Number),

@@ -4,7 +4,7 @@
 use crate::catalog;
 use crate::check::Checked;
 use crate::market::{Candles, Market};
-use crate::program::{Arithmetic, Comparison, Field, Kind, Op, Unary};
+use crate::program::{Arithmetic, Comparison, Field, Kind, NodeId, Op, Unary};
 use vyx_core::{Interval, Millis, Symbol};
 
 /// A value as the definitions speak of it.
@@ -22,9 +22,11 @@ use V::{Bool, Number, Text, Undefined, Warming};
 /// The values of all nodes of a program at one candle, or `None` where a history is missing.
 pub fn evaluate(program: &Checked, market: &dyn Market, symbol: &Symbol, ordinal: i64) -> Option<Vec<V>> {
     let close = program.interval().close_time(ordinal);
+    let read = clocks_read(program);
     let mut histories = Vec::new();
-    for key in program.clocks() {
-        histories.push(history(market, &key.symbol.unwrap_or(*symbol), key.interval, close)?);
+    for (clock, key) in program.clocks().iter().enumerate() {
+        let candles = history(market, &key.symbol.unwrap_or(*symbol), key.interval, close);
+        histories.push(if read[clock] { candles? } else { Candles::default() });
     }
     // For each node its values over the history of its clock.
     let mut columns: Vec<Vec<V>> = Vec::new();
@@ -52,6 +54,23 @@ pub fn evaluate(program: &Checked, market: &dyn Market, symbol: &Symbol, ordinal
     }
     // Where a clock has no candle, nothing is known of its nodes.
     Some(columns.into_iter().map(|column| column.last().cloned().unwrap_or(Warming)).collect())
+}
+
+/// The clocks that what is asked for stands on: what nobody asks for makes nobody wait.
+fn clocks_read(program: &Checked) -> Vec<bool> {
+    let mut read = vec![false; program.clocks().len()];
+    read[0] = true;
+    let mut asked: Vec<NodeId> = program.program().fields.iter().map(|(_, id)| *id).collect();
+    asked.push(program.program().fire);
+    let mut needed = vec![false; program.program().nodes.len()];
+    while let Some(id) = asked.pop() {
+        let node = &program.program().nodes[usize::from(id)];
+        read[usize::from(node.clock)] = true;
+        if !std::mem::replace(&mut needed[usize::from(id)], true) {
+            asked.extend(crate::check::operands(&node.op));
+        }
+    }
+    read
 }
 
 /// The candles of the history of the newest candle that is closed at `time`.
