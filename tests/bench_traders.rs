@@ -104,7 +104,7 @@ fn past(session: &Session, symbols: usize) {
     {
         let ask = || session.one::<i64>("SELECT evaluated FROM vyx_backtest_summary(NULL, '1m', 256, $1)", &[&script]);
         let evaluated = ask();
-        let [median, _] = spread((0..TURNS).map(|_| timed(|| drop(ask()))).collect());
+        let [median, _] = spread((0..TURNS).map(|_| timed(|| _ = ask())).collect());
         println!("  {median:8.0} ms, {evaluated} candles: {script}");
     }
 }
