@@ -39,8 +39,9 @@ simulate: ## worlds by seed, in virtual time, faults by chance (SEEDS=1000, or o
 fuzz: ## made-up bytes against all that reads foreign bytes (FUZZ_SECONDS=60 a target; needs a nightly compiler)
 	@$(demo)/fuzz.sh
 
-readme: ## write the table of functions in README.md anew, from the catalog
+readme: ## write the lists of functions and templates in README.md anew
 	@VYX_WRITE_README=1 cargo test --quiet --package vyx-engine --test readme
+	@VYX_WRITE_README=1 cargo test --quiet --package vyx-compiler --test main templates::readme
 
 bench: ## measure, print ratios and write them to .vyx/bench.txt
 	@$(demo)/bench.sh

@@ -5,6 +5,7 @@ mod forever;
 mod hits;
 #[path = "../../../templates.rs"]
 mod listed;
+mod readme;
 mod rules;
 
 use listed::{TEMPLATES, Template};
@@ -77,6 +78,7 @@ fn every_template_is_named_once_and_described_in_a_sentence() {
         assert!(description.ends_with('.') && description.len() <= 120, "{name}: {description}");
         assert!(!tags.is_empty() && tags.iter().all(|tag| tag.bytes().all(|byte| byte.is_ascii_lowercase())), "{name}");
         assert!(script.starts_with("// "), "{name} begins with what it is for");
+        assert!(script.is_ascii(), "{name}: some databases can store nothing else");
     }
 }
 
