@@ -89,8 +89,11 @@ fn check_series<'a>(session: &Session, symbol: &str, interval: &str, gaps: impl 
         let open_times = gap.open_times();
         assert_eq!(open_times.len() as i64, gap.klines, "{gap:?}");
         for open_time in open_times {
-            if let Some(before) = told.insert(open_time, gap) {
-                panic!("two rows tell of one kline:\n{before:?}\n{gap:?}");
+            if let Some(other) = told.insert(open_time, gap) {
+                // What was repaired after its series was written to the snapshot is missing once more after a restart.
+                let (first, again) = if other.detected_at <= gap.detected_at { (other, gap) } else { (gap, other) };
+                let lost = again.reason == "restart" && first.resolution.as_deref() == Some("repaired");
+                assert!(lost, "two rows tell of one kline:\n{first:?}\n{again:?}");
             }
             match gap.resolution.as_deref() {
                 Some("repaired") if open_time >= oldest => {

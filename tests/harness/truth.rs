@@ -143,11 +143,12 @@ impl Truth {
             panic!("{symbol} {interval}\n  held  {is:?}\n  truth {should:?}");
         }
         assert_eq!(closed.len(), truth.len(), "{symbol} {interval} from {first}");
-        // Every candle that opened until they were read took the place of the oldest; the newest one may have done so
-        // before its time was told.
-        let slots = Truth::slots(interval, first, parse(interval).floor(market_time(session))) + 1;
-        let older = self.last_closed(symbol, interval, 1, first);
-        assert!(slots >= depth || older.is_empty(), "{symbol} {interval}: {slots} of {depth} slots are held");
+        // Of what is older nothing is held because it has left the ring. The oldest places may be those of holes, and every
+        // candle that opened until now has taken one.
+        if let Some(older) = self.last_closed(symbol, interval, 1, first).first() {
+            let slots = Truth::slots(interval, older.open_time, parse(interval).floor(market_time(session)));
+            assert!(slots >= depth, "{symbol} {interval}: {slots} of {depth} slots are held");
+        }
         let all = self.last_closed(symbol, interval, 2, at);
         // The closing event of the newest may be on its way.
         assert!(
