@@ -31,11 +31,11 @@ pub(super) fn stream<H, const I: usize, const O: usize>(
 where
     H: Send,
 {
-    let gathered = std::array::from_fn(|_| Vec::with_capacity(lookback + 1));
+    let history = std::array::from_fn(|_| Vec::with_capacity(lookback + 1));
     let need = lookback + 1;
     #[cfg(test)]
     let need = need + LATER.get();
-    Stream { open, update, need, phase: Phase::Gathering(gathered) }
+    Stream { update, phase: Phase::Gathering(Box::new(Gathering { open, need, history })) }
 }
 
 /// The same for all symbols.
@@ -77,15 +77,20 @@ macro_rules! of_one_period {
 pub(super) use of_one_period;
 
 struct Stream<H, Open, Update, const I: usize> {
-    open: Open,
     update: Update,
-    need: usize,
-    phase: Phase<H, I>,
+    phase: Phase<H, Open, I>,
 }
 
-enum Phase<H, const I: usize> {
-    Gathering([Vec<f64>; I]),
+enum Phase<H, Open, const I: usize> {
+    /// Apart, since all that a step touches should be the handle.
+    Gathering(Box<Gathering<Open, I>>),
     Running(H),
+}
+
+struct Gathering<Open, const I: usize> {
+    open: Open,
+    need: usize,
+    history: [Vec<f64>; I],
 }
 
 impl<H, Open, Update, const I: usize, const O: usize> Indicator for Stream<H, Open, Update, I>
@@ -98,13 +103,14 @@ where
         let candle: [f64; I] = std::array::from_fn(|i| inputs[i]);
         let values = match &mut self.phase {
             Phase::Running(handle) => (self.update)(handle, candle),
-            Phase::Gathering(history) => {
+            Phase::Gathering(gathering) => {
+                let Gathering { open, need, history } = &mut **gathering;
                 history.iter_mut().zip(candle).for_each(|(column, value)| column.push(value));
-                if history[0].len() < self.need {
+                if history[0].len() < *need {
                     outputs.fill(f64::NAN);
                     return;
                 }
-                let opened = (self.open)(&CORE, std::array::from_fn(|i| history[i].as_slice()));
+                let opened = open(&CORE, std::array::from_fn(|i| history[i].as_slice()));
                 opened.map(|(handle, values)| {
                     self.phase = Phase::Running(handle);
                     values
