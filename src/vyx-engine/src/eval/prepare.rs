@@ -64,7 +64,7 @@ impl Engine {
         let links: Vec<_> = std::iter::once(None).chain(links.into_iter().map(Some)).collect();
         // Where another clock has changed meanwhile, the candle has to look for itself.
         if candles.ordinal.last() != Some(&at) || links[1..] != before[1..] {
-            return true;
+            return false; // and not be asked for again at once
         }
         let slot = self.spare.pop().unwrap_or_else(|| {
             self.slots += 1;
