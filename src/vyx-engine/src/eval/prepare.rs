@@ -5,7 +5,7 @@
 //! while nobody waits, and the candle itself takes one step like all others.
 
 use super::clock::Link;
-use super::run::Engine;
+use super::run::{Engine, Symbols};
 use crate::market::{Market, anchor};
 use vyx_core::Symbol;
 
@@ -20,6 +20,15 @@ pub(super) struct Prepared {
     version: u32,
     /// What it stands on of the other clocks.
     links: Vec<Option<Link>>,
+}
+
+impl Prepared {
+    /// Whether it goes on from candle `at`, where the symbol stands, with history from `start`.
+    fn fits(&self, lane: &Symbols, at: i64, start: i64, version: u32) -> bool {
+        (self.start, self.at, self.version) == (start, at, version)
+            && self.generation == lane.generation
+            && self.links == lane.links
+    }
 }
 
 impl Engine {
@@ -47,12 +56,7 @@ impl Engine {
         if new == start || held.from > new || held.through < at || !right {
             return false;
         }
-        let is_there = |prepared: &Prepared| {
-            (prepared.start, prepared.at, prepared.version) == (new, at, self.version)
-                && prepared.generation == held.generation
-                && prepared.links == lane.links
-        };
-        if lane.prepared.as_ref().is_some_and(is_there) {
+        if lane.prepared.as_ref().is_some_and(|prepared| prepared.fits(lane, at, new, self.version)) {
             return false;
         }
         self.forget_prepared(place);
@@ -87,10 +91,7 @@ impl Engine {
         let lane = &mut self.lanes[place];
         let stands = lane.at.is_some_and(|(at, _)| at == before) && lane.version == self.version;
         let Some(prepared) = lane.prepared.take() else { return false };
-        let fits = (prepared.start, prepared.at, prepared.version) == (start, before, self.version)
-            && prepared.generation == lane.generation
-            && prepared.links == lane.links;
-        if !stands || !fits {
+        if !stands || !prepared.fits(lane, before, start, self.version) {
             self.spare.push(prepared.slot);
             return false;
         }
