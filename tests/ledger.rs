@@ -232,12 +232,13 @@ fn events_that_repeat_swap_come_late_or_never_leave_the_truth_in_the_rings() {
         Row {
             name: "all streams stall while the line is alive",
             happens: |play| {
-                play.stage.inject(Kind::Stall, |fault| fault.for_ms = Some(10_000));
+                let begin = market_time(&play.session);
+                let stall = play.stage.inject(Kind::Stall, |_| ());
                 until("overdue klines are noticed", || {
-                    let open = |gap: &Gap| gap.reason == "overdue";
-                    gaps(&play.session).iter().any(open).then_some(())
+                    let noticed = |gap: &Gap| gap.reason == "overdue" && gap.detected_at >= begin;
+                    gaps(&play.session).iter().any(noticed).then_some(())
                 });
-                play.passes(11);
+                play.stage.exchange.clear(stall);
             },
             reasons: &["overdue"],
             rise: &["repaired"],

@@ -293,10 +293,6 @@ impl<'s> Feed<'s> {
         self.tell_streams();
     }
 
-    fn is_connected(&self) -> bool {
-        !self.links.borrow().open.is_empty()
-    }
-
     fn subscribed(&self, session: u64, streams: usize) {
         self.links.borrow_mut().open.insert(session, streams);
         self.tell_streams();

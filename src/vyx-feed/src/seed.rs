@@ -1,6 +1,7 @@
 //! The tickers and the exchange's clock by REST: at the start, after each reconnection, and when an event's time
 //! cannot be believed. The array stream only lists what changed, so a quiet symbol would otherwise stay unknown. And while
-//! no stream tells the time, the clock alone, so that what closes meanwhile is missed, and asked for.
+//! no stream tells the time, be there none or all of them stalled, the clock alone, so that what closes meanwhile is missed,
+//! and asked for.
 
 use crate::Feed;
 use crate::backoff::Backoff;
@@ -14,18 +15,19 @@ use tokio::time::sleep;
 /// The least time between two seeds. Each has a weight of 81, so a flapping connection costs at most 486 a minute.
 const SEED_INTERVAL: Duration = Duration::from_secs(10);
 
-/// How often the clock is read while there is no stream: two of the weight of a minute.
-const CLOCK_INTERVAL: Duration = Duration::from_secs(30);
+/// How long market time may stand before the clock is read: at most twelve of the weight of a minute.
+const CLOCK_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Seeds on demand, for ever.
 pub async fn keep(feed: &Feed<'_>) -> Infallible {
     let mut backoff = Backoff::default();
     loop {
+        let before = feed.clock.now();
         tokio::select! {
             biased;
             () = feed.seed_wanted.notified() => {}
             () = sleep(CLOCK_INTERVAL) => {
-                if !feed.is_connected() && let Ok(at) = feed.rest.time().await {
+                if feed.clock.now() == before && let Ok(at) = feed.rest.time().await {
                     feed.server_time(at);
                 }
                 continue;
