@@ -4,7 +4,7 @@ use pgrx::prelude::*;
 
 #[pg_schema]
 mod tests {
-    use crate::evaluate::{Batch, Evaluator, Request, ready, signal_id};
+    use crate::evaluate::{Batch, Evaluator, Lane, Request, ready, signal_id};
     use crate::pg_test::support::{FIRST, kline, one, symbol};
     use crate::shmem;
     use pgrx::JsonB;
@@ -100,7 +100,7 @@ mod tests {
 
     fn evaluate_without_grace() -> Option<Batch> {
         let store = shmem::store().expect("preloaded");
-        let request = Request { store, only: Some(Interval::M1), by: "sql", grace: Duration::ZERO };
+        let request = Request { store, only: Some(Interval::M1), by: "sql", lane: Lane::Prompt, grace: Duration::ZERO };
         let mut evaluator = Evaluator::default();
         let tables = evaluator.read(request).expect("reads");
         evaluator.evaluate(request, &tables)
@@ -352,7 +352,7 @@ mod tests {
         version(TRADER, "BROKEN1USDT", "match");
         version(OTHER, "BROKEN1USDT", "match");
         let store = shmem::store().expect("preloaded");
-        let request = Request { store, only: Some(Interval::M1), by: "sql", grace: Duration::ZERO };
+        let request = Request { store, only: Some(Interval::M1), by: "sql", lane: Lane::Prompt, grace: Duration::ZERO };
         let mut evaluator = Evaluator::default();
         for (n, signals) in [(0, 2), (1, 1)] {
             tracked.close(n, &[101.0]);
@@ -367,6 +367,65 @@ mod tests {
         }
         let failure = format!("SELECT cause || ' ' || message FROM vyx.failures WHERE trader_id = '{OTHER}'");
         assert_eq!(one::<String>(&failure), "program the program broke the engine: index");
+    }
+
+    #[pg_test]
+    fn each_lane_has_its_own_watermarks_and_the_prompt_one_comes_first() {
+        let tracked = Tracked::new("LANE1USDT");
+        version(TRADER, "LANE1USDT", "match");
+        version(OTHER, "LANE1USDT", "match");
+        Spi::run(&format!("UPDATE vyx.trader_versions SET lane = 1 WHERE trader_id = '{OTHER}'")).expect("runs");
+        Spi::run(&format!("INSERT INTO vyx.watermarks VALUES ('LANE1USDT', '1m', vyx.at({FIRST} - 1), 0, 1)"))
+            .expect("runs");
+        tracked.close(0, &[101.0, 102.0]);
+        let mut lanes = Vec::new();
+        while let Some(batch) = Spi::get_one::<JsonB>("SELECT vyx._evaluate_batch('1m')").expect("runs") {
+            lanes.push(batch.0["lane"].as_i64().expect("a number"));
+            assert_eq!(commit(&batch.0), "written");
+        }
+        assert_eq!(lanes, [0, 1]);
+        assert_eq!((signalled(TRADER), signalled(OTHER)), (vec![0, 1], vec![0, 1]));
+        let cycles = "SELECT array_agg(lane || ' ' || fired ORDER BY close_time, lane) FROM vyx.cycles WHERE traders = 1 AND fired = 1";
+        assert_eq!(one::<Vec<String>>(cycles), ["0 1", "1 1", "0 1", "1 1"]);
+        let tallied = format!(
+            "SELECT sum((c.count ->> 'evaluated')::int)::int FROM vyx.tallies t CROSS JOIN jsonb_array_elements(t.counts) AS c(count)
+             WHERE c.count -> 'traders' ? '{OTHER}'"
+        );
+        assert_eq!(one::<i32>(&tallied), 2);
+    }
+
+    #[pg_test]
+    fn what_fails_again_and_again_rests_for_a_while_and_recovers() {
+        let tracked = Tracked::new("REST1USDT");
+        version(TRADER, "REST1USDT", "match");
+        let program =
+            one::<pgrx::Json>(&format!("SELECT program FROM vyx.trader_versions WHERE trader_id = '{TRADER}'"));
+        let set = |program: &str| {
+            Spi::run(&format!("UPDATE vyx.trader_versions SET program = '{program}' WHERE trader_id = '{TRADER}'"))
+                .expect("runs");
+        };
+        // Another session's evaluator, which knows nothing of the program before.
+        let turn = |n: i64| {
+            tracked.close(n, &[101.0]);
+            let batch = evaluate_without_grace().expect("is due").to_json();
+            assert_eq!(commit(&batch), "written");
+        };
+        set("{}");
+        (0..5).for_each(turn);
+        let in_a_row = "SELECT in_a_row FROM vyx.resting WHERE retry_at = (SELECT last_at FROM vyx.failures) + interval '1 minute'";
+        assert_eq!(one::<i32>(in_a_row), 5);
+        let counts = "SELECT array_agg(failed || ' ' || resting ORDER BY close_time) FROM vyx.cycles WHERE traders = 1";
+        set(&program.0.to_string());
+        turn(5);
+        assert_eq!(one::<Vec<String>>(counts), ["1 0", "1 0", "1 0", "1 0", "1 0", "0 1"]);
+        let retry_at = one::<i64>("SELECT (extract(epoch FROM retry_at) * 1000)::bigint FROM vyx.resting");
+        tracked.writer.store().raise_market_time(Millis(retry_at));
+        turn(6);
+        assert_eq!(signalled(TRADER), [6], "the minute is over");
+        assert_eq!(one::<i64>("SELECT count(*) FROM vyx.resting"), 0);
+        let candles = format!("SELECT candles FROM vyx.failures WHERE trader_id = '{TRADER}'");
+        let newest = json!(["REST1USDT", FIRST + 5 * MINUTE - 1]);
+        assert_eq!(one::<JsonB>(&candles).0[0], newest);
     }
 
     #[pg_test]
@@ -456,8 +515,13 @@ mod tests {
         let ended =
             |at: i64| format!("UPDATE vyx.trader_versions SET effective_to = vyx.at({at}) WHERE trader_id = '{OTHER}'");
         let read = || {
-            let request =
-                Request { store: shmem::store().expect("preloaded"), only: None, by: "sql", grace: Duration::ZERO };
+            let request = Request {
+                store: shmem::store().expect("preloaded"),
+                only: None,
+                by: "sql",
+                lane: Lane::Prompt,
+                grace: Duration::ZERO,
+            };
             let tables = Evaluator::default().read(request).expect("reads");
             tables.versions.iter().map(|version| version.version.key.0).collect::<Vec<_>>()
         };

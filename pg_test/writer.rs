@@ -4,7 +4,7 @@ use pgrx::prelude::*;
 
 #[pg_schema]
 mod tests {
-    use crate::pg_test::support::one;
+    use crate::pg_test::support::{check_failure, one};
     use pgrx::JsonB;
     use pgrx::datum::DatumWithOid;
     use pgrx::prelude::*;
@@ -54,6 +54,135 @@ mod tests {
         json!({"trader_id": TRADER, "trader_version": 1, "symbol": "WRITER1USDT", "interval": "1m", "close_time": close_time})
     }
 
+    fn signal(n: usize, close_time: i64) -> Value {
+        let mut signal = place(close_time);
+        signal["id"] = json!(format!("00000000-0000-5000-8000-00000000000{n}"));
+        signal["open_time"] = json!(close_time - MINUTE);
+        (signal["price"], signal["kline_revision"], signal["engine"]) = (json!(1.0), json!(0), json!(1));
+        signal
+    }
+
+    /// A signal of another trader than the usual one.
+    fn signal_of(trader: &str, n: usize, close_time: i64) -> Value {
+        let mut signal = signal(n, close_time);
+        signal["trader_id"] = json!(trader);
+        signal
+    }
+
+    /// Another trader with its version, without a cooldown.
+    fn another(trader: &str, owner: &str) {
+        let sql = format!(
+            "INSERT INTO vyx.traders (id, user_id, name, script, version, updated_at)
+             VALUES ('{trader}', {owner}, 'another', 'close > 1', 1, '2026-01-01');
+             INSERT INTO vyx.trader_versions (trader_id, version, user_id, script, program, \"interval\", fire_on, cooldown, effective_from)
+             VALUES ('{trader}', 1, {owner}, 'close > 1', '{{}}', '1m', 'match', '0', '2026-01-01')"
+        );
+        Spi::run(&sql).expect("is stored");
+    }
+
+    /// The last digits of the ids of a trader's signals.
+    fn written(table: &str, trader: &str) -> Vec<i32> {
+        one(&format!(
+            "SELECT coalesce(array_agg(right(id::text, 1)::int ORDER BY close_time), '{{}}') FROM vyx.{table} WHERE trader_id = '{trader}'"
+        ))
+    }
+
+    const FIRST: i64 = 1_795_176_059_999;
+    const SECOND_TRADER: &str = "0191a2b3-c4d5-7e6f-8a9b-0c1d2e3f4a5c";
+
+    #[pg_test]
+    fn a_signal_that_the_table_refuses_fails_alone_and_is_counted_against_its_trader() {
+        trader();
+        another(SECOND_TRADER, "NULL");
+        Spi::run(&format!("ALTER TABLE vyx.signals ADD CONSTRAINT refused CHECK (trader_id <> '{SECOND_TRADER}')"))
+            .expect("is added");
+        for n in 0..5 {
+            let at = FIRST + n * MINUTE;
+            commit(&[at], json!({"signals": [signal_of(SECOND_TRADER, 1, at), signal(2, FIRST)]}));
+        }
+        assert_eq!(written("signals", TRADER), [2]);
+        assert_eq!(written("signals", SECOND_TRADER), [0; 0]);
+        let failures = format!(
+            "SELECT f.cause || f.attempts || (f.message ~ 'refused')::text || (r.retry_at > r.since)::text || jsonb_array_length(f.candles)
+             FROM vyx.failures f JOIN vyx.resting r USING (trader_id) WHERE f.trader_id = '{SECOND_TRADER}'"
+        );
+        assert_eq!(one::<String>(&failures), "write5truetrue5");
+        let counted = format!("SELECT sum(failed)::int FROM vyx.cycles WHERE close_time >= vyx.at({FIRST})");
+        assert_eq!(one::<i32>(&counted), 5);
+        Spi::run("ALTER TABLE vyx.signals DROP CONSTRAINT refused").expect("is dropped");
+        let at = FIRST + 9 * MINUTE;
+        commit(&[at], json!({"signals": [signal_of(SECOND_TRADER, 3, at)]}));
+        assert_eq!(written("signals", SECOND_TRADER), [3]);
+        assert_eq!(one::<i64>("SELECT count(*) FROM vyx.resting"), 0);
+    }
+
+    #[pg_test]
+    fn signals_beyond_the_hours_limit_of_a_tier_are_suppressed_and_counted() {
+        const OWNER: &str = "'0191a2b3-0000-7000-8000-000000000001'";
+        trader();
+        another(SECOND_TRADER, OWNER);
+        Spi::run("UPDATE vyx.tiers SET signals_per_hour = 2 WHERE tier = 'free'").expect("runs");
+        // The first two lie in one hour, whatever the hour.
+        let hour = FIRST / (60 * MINUTE) * 60 * MINUTE;
+        for (batch, numbers) in [[1, 2].as_slice(), &[3, 4], &[5]].into_iter().enumerate() {
+            let at = |n: usize| hour + n as i64 * MINUTE + if batch == 2 { 60 * MINUTE } else { 0 };
+            let closes: Vec<i64> = numbers.iter().map(|n| at(*n)).collect();
+            let signals: Vec<Value> = numbers.iter().map(|n| signal_of(SECOND_TRADER, *n, at(*n))).collect();
+            commit(&closes, json!({ "signals": signals }));
+        }
+        assert_eq!(written("signals", SECOND_TRADER), [1, 2, 5]);
+        let suppressed =
+            format!("SELECT sum(suppressed_quota)::int FROM vyx.cycles WHERE close_time >= vyx.at({hour})");
+        assert_eq!(one::<i32>(&suppressed), 2);
+    }
+
+    #[pg_test]
+    fn a_shadow_delivers_nothing_and_is_compared_with_what_it_runs_beside() {
+        trader();
+        another(SECOND_TRADER, "NULL");
+        Spi::run(&format!(
+            "UPDATE vyx.traders SET state = 'running' WHERE id = '{SECOND_TRADER}';
+             UPDATE vyx.trader_versions SET effective_to = '2026-01-02' WHERE trader_id = '{SECOND_TRADER}' AND version = 1;
+             UPDATE vyx.trader_versions SET effective_from = '2026-01-02', asked_from = NULL WHERE trader_id = '{SECOND_TRADER}' AND version = 2"
+        ))
+        .expect("runs");
+        let begun = one::<i64>(&format!("SELECT vyx_change_trader('{SECOND_TRADER}', 'close > 2', shadow => true)"));
+        let again = one::<i64>(&format!("SELECT vyx_change_trader('{SECOND_TRADER}', 'close > 3', shadow => true)"));
+        assert_eq!((begun, again), (3, 4));
+        Spi::run(&format!(
+            "UPDATE vyx.trader_versions SET effective_from = '2026-01-02' WHERE trader_id = '{SECOND_TRADER}' AND shadow;
+             INSERT INTO vyx.watermarks VALUES ('WRITER1USDT', '1m', vyx.at({}))",
+            FIRST + 9 * MINUTE
+        ))
+        .expect("runs");
+        let of = |version: i64, n: usize| {
+            let mut signal = signal_of(SECOND_TRADER, n, FIRST + (n as i64 % 5) * MINUTE);
+            signal["trader_version"] = json!(version);
+            signal
+        };
+        let closes: Vec<i64> = (0..5).map(|n| FIRST + n * MINUTE).collect();
+        // Both at 1, the one in force alone at 2, the shadow alone at 3.
+        commit(&closes, json!({"signals": [of(2, 1), of(2, 2), of(4, 6), of(4, 8)]}));
+        assert_eq!(written("signals", SECOND_TRADER), [1, 2]);
+        assert_eq!(written("shadow_signals", SECOND_TRADER), [6, 8]);
+        let shadowed = format!("SELECT sum(shadowed)::int FROM vyx.cycles WHERE close_time >= vyx.at({FIRST})");
+        assert_eq!(one::<i32>(&shadowed), 2);
+        let differs = format!(
+            "SELECT array_agg(fired_by || (extract(epoch FROM close_time) * 1000 - {FIRST})::bigint / {MINUTE}) FROM vyx_shadow_diff('{SECOND_TRADER}')"
+        );
+        assert_eq!(one::<Vec<String>>(&differs), ["current2", "shadow3"]);
+        assert_eq!(one::<i64>(&format!("SELECT vyx_promote_shadow('{SECOND_TRADER}')")), 5);
+        let now = format!("SELECT script || version || state FROM vyx.traders WHERE id = '{SECOND_TRADER}'");
+        assert_eq!(one::<String>(&now), "close > 35running");
+        let left = format!(
+            "SELECT count(*) FROM vyx.trader_versions WHERE trader_id = '{SECOND_TRADER}' AND asked_to IS NULL AND effective_to IS NULL"
+        );
+        assert_eq!(one::<i64>(&left), 1, "the change has ended the shadow");
+        check_failure(&format!("SELECT vyx_promote_shadow('{SECOND_TRADER}')"), "55000", &["has ended"]);
+        check_failure(&format!("SELECT vyx_shadow_diff('{TRADER}')"), "42704", &["no shadow"]);
+        check_failure(&format!("SELECT vyx_change_trader('{TRADER}', 'true', true)"), "55000", &["does not run"]);
+    }
+
     #[pg_test]
     fn a_cooldown_of_a_day_is_24_hours_in_every_time_zone() {
         trader();
@@ -61,14 +190,8 @@ mod tests {
         Spi::run("SET timezone = 'Europe/Berlin'").expect("is set");
         let first = one::<i64>("SELECT extract(epoch FROM timestamptz '2026-10-24 23:30 UTC')::bigint * 1000");
         let closes = [first, first + 23 * 60 * MINUTE, first + (24 * 60 + 15) * MINUTE];
-        let signal = |(n, close_time): (usize, &i64)| {
-            let mut signal = place(*close_time);
-            signal["id"] = json!(format!("00000000-0000-5000-8000-00000000000{n}"));
-            signal["open_time"] = json!(close_time - MINUTE);
-            (signal["price"], signal["kline_revision"], signal["engine"]) = (json!(1.0), json!(0), json!(1));
-            signal
-        };
-        commit(&closes, json!({"signals": closes.iter().enumerate().map(signal).collect::<Vec<_>>()}));
+        let signals: Vec<Value> = closes.iter().enumerate().map(|(n, close_time)| signal(n, *close_time)).collect();
+        commit(&closes, json!({ "signals": signals }));
         let written = format!(
             "SELECT array_agg(right(id::text, 1)::int ORDER BY seq) FROM vyx.signals WHERE trader_id = '{TRADER}'"
         );

@@ -84,19 +84,33 @@ COMMENT ON FUNCTION vyx.at(bigint) IS 'The moment so many milliseconds after 197
 
 CREATE TABLE vyx.tiers (
     tier                text PRIMARY KEY CHECK (octet_length(tier) BETWEEN 1 AND 64),
-    max_running_traders integer CHECK (max_running_traders >= 0)
+    max_running_traders integer CHECK (max_running_traders >= 0),
+    max_traders         integer CHECK (max_traders >= 0),
+    cost_per_close      bigint CHECK (cost_per_close >= 0),
+    signals_per_hour    integer CHECK (signals_per_hour >= 0),
+    keep_signals        interval CHECK (keep_signals > '0')
 );
 ALTER TABLE vyx.tiers ENABLE ROW LEVEL SECURITY;
 ALTER TABLE vyx.tiers FORCE ROW LEVEL SECURITY;
 COMMENT ON TABLE vyx.tiers IS 'What tenants may use, by tier. Limits of your own are kept by pg_dump.';
 COMMENT ON COLUMN vyx.tiers.max_running_traders IS 'Most running traders of one tenant; null: no limit but vyx.max_running_traders.';
-INSERT INTO vyx.tiers VALUES ('anonymous', 0), ('free', 2), ('pro', 10), ('elite', NULL);
+COMMENT ON COLUMN vyx.tiers.max_traders IS 'Most traders of one tenant, stopped ones included; null: no limit.';
+COMMENT ON COLUMN vyx.tiers.cost_per_close IS 'Most of the sum of vyx.trader_versions.cost over the running traders of one tenant; null: no limit.';
+COMMENT ON COLUMN vyx.tiers.signals_per_hour IS 'Most signals of one tenant in an hour of market time; those beyond are suppressed and counted; null: no limit.';
+COMMENT ON COLUMN vyx.tiers.keep_signals IS 'How long signals of such a tenant are kept after their close; null: for ever.';
+INSERT INTO vyx.tiers VALUES
+    ('anonymous', 0, 0, 0, 0, '24 hours'),
+    ('free', 2, 100, 100000, 100, '24 hours'),
+    ('pro', 10, 100, 1000000, 1000, '24 hours'),
+    ('elite', NULL, 10000, 20000000, NULL, '7 days');
 
 -- A dump holds these rows too and is restored over those just made: the later row wins.
 CREATE FUNCTION vyx.replace_tier() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    UPDATE vyx.tiers SET max_running_traders = NEW.max_running_traders WHERE tier = NEW.tier;
+    UPDATE vyx.tiers t SET max_running_traders = NEW.max_running_traders, max_traders = NEW.max_traders,
+        cost_per_close = NEW.cost_per_close, signals_per_hour = NEW.signals_per_hour, keep_signals = NEW.keep_signals
+    WHERE t.tier = NEW.tier;
     RETURN CASE WHEN FOUND THEN NULL ELSE NEW END;
 END
 $$;
@@ -179,6 +193,9 @@ CREATE TABLE vyx.trader_versions (
     fire_on              text NOT NULL,
     cooldown             interval NOT NULL,
     max_lag              interval,
+    cost                 bigint NOT NULL DEFAULT 0 CHECK (cost >= 0),
+    lane                 smallint NOT NULL DEFAULT 0 CHECK (lane IN (0, 1)),
+    shadow               boolean NOT NULL DEFAULT false,
     asked_from           timestamptz,
     asked_to             timestamptz,
     effective_from       timestamptz,
@@ -199,6 +216,9 @@ CREATE INDEX trader_versions_unsettled_idx ON vyx.trader_versions (trader_id)
 CREATE INDEX trader_versions_format_idx ON vyx.trader_versions (((program ->> 'format') COLLATE "C"));
 COMMENT ON TABLE vyx.trader_versions IS 'What was evaluated from when to when. Written by the database alone and never changed but for its times; outlives its trader, so that a signal can be explained.';
 COMMENT ON COLUMN vyx.trader_versions.program IS 'What the script was compiled to, or with the key refused why it no longer compiles; as json, not jsonb, so that numbers are read back to the last bit.';
+COMMENT ON COLUMN vyx.trader_versions.cost IS 'Nodes of the program times the symbols it looked at when it was made: what a close of it costs, at most.';
+COMMENT ON COLUMN vyx.trader_versions.lane IS '0: evaluated at once; 1: after everybody else, since its tenant has more than vyx.prompt_cost running.';
+COMMENT ON COLUMN vyx.trader_versions.shadow IS 'Runs beside the version in force and delivers nothing: its signals lie in vyx.shadow_signals.';
 COMMENT ON COLUMN vyx.trader_versions.asked_from IS 'Market time of the statement that made it.';
 COMMENT ON COLUMN vyx.trader_versions.asked_to IS 'Market time of the statement that changed, stopped or deleted the trader.';
 COMMENT ON COLUMN vyx.trader_versions.effective_from IS 'Evaluates candles that close then or later: asked_from, or after what had been evaluated when the statement''s transaction was seen; null: not settled yet.';
@@ -242,17 +262,19 @@ CREATE TABLE vyx.watermarks (
     "interval"        text NOT NULL CHECK (vyx.is_interval("interval")),
     evaluated_through timestamptz NOT NULL,
     skipped           bigint NOT NULL DEFAULT 0 CHECK (skipped >= 0),
-    PRIMARY KEY (symbol, "interval")
+    lane              smallint NOT NULL DEFAULT 0,
+    PRIMARY KEY (symbol, "interval", lane)
 ) WITH (fillfactor = 50);   -- every row is written at every close: room on its page keeps that off the index
 ALTER TABLE vyx.watermarks ENABLE ROW LEVEL SECURITY;
 ALTER TABLE vyx.watermarks FORCE ROW LEVEL SECURITY;
-COMMENT ON TABLE vyx.watermarks IS 'How far each series was evaluated. Moves in the transaction that writes the signals.';
+COMMENT ON TABLE vyx.watermarks IS 'How far each series was evaluated, by the traders of a lane. Moves in the transaction that writes the signals.';
 COMMENT ON COLUMN vyx.watermarks.evaluated_through IS 'close_time of the last candle that was evaluated, or that closed before the series was tracked.';
 COMMENT ON COLUMN vyx.watermarks.skipped IS 'Candles that were due but too old to be evaluated exactly when their turn came.';
 
 CREATE TABLE vyx.cycles (
     "interval"          text NOT NULL CHECK (vyx.is_interval("interval")),
     close_time          timestamptz NOT NULL,
+    lane                smallint NOT NULL DEFAULT 0,
     expected            integer NOT NULL DEFAULT 0,
     series              integer NOT NULL DEFAULT 0,
     late                integer NOT NULL DEFAULT 0,
@@ -263,20 +285,25 @@ CREATE TABLE vyx.cycles (
     unmatched           bigint NOT NULL DEFAULT 0,
     not_ready           bigint NOT NULL DEFAULT 0,
     waiting             bigint NOT NULL DEFAULT 0,
+    resting             bigint NOT NULL DEFAULT 0,
     failed              bigint NOT NULL DEFAULT 0,
     fired               bigint NOT NULL DEFAULT 0,
     suppressed_cooldown bigint NOT NULL DEFAULT 0,
     suppressed_lag      bigint NOT NULL DEFAULT 0,
+    suppressed_quota    bigint NOT NULL DEFAULT 0,
+    shadowed            bigint NOT NULL DEFAULT 0,
     duplicates          bigint NOT NULL DEFAULT 0,
     lag_ms              bigint NOT NULL DEFAULT 0,
+    wait_ms             float8 NOT NULL DEFAULT 0,
     evaluate_ms         float8 NOT NULL DEFAULT 0,
     write_ms            float8 NOT NULL DEFAULT 0,
     evaluated_by        text NOT NULL,
-    PRIMARY KEY ("interval", close_time)
+    PRIMARY KEY ("interval", close_time, lane)
 ) WITH (fillfactor = 50);
 ALTER TABLE vyx.cycles ENABLE ROW LEVEL SECURITY;
 ALTER TABLE vyx.cycles FORCE ROW LEVEL SECURITY;
 COMMENT ON TABLE vyx.cycles IS 'What came of each close, all tenants together. Kept for 30 days of market time.';
+COMMENT ON COLUMN vyx.cycles.lane IS '0: traders that are evaluated at once; 1: those after them, see vyx.trader_versions.';
 COMMENT ON COLUMN vyx.cycles.expected IS 'Tracked series of the interval at that close.';
 COMMENT ON COLUMN vyx.cycles.series IS 'Series evaluated so far.';
 COMMENT ON COLUMN vyx.cycles.late IS 'Of these, series that were complete only after vyx.close_grace.';
@@ -285,12 +312,16 @@ COMMENT ON COLUMN vyx.cycles.traders IS 'Traders in force.';
 COMMENT ON COLUMN vyx.cycles.evaluated IS '(trader, symbol) pairs evaluated.';
 COMMENT ON COLUMN vyx.cycles.not_ready IS 'Pairs whose rule stayed undecided: too little history, or a value that is not defined.';
 COMMENT ON COLUMN vyx.cycles.waiting IS 'Pairs in vyx.pending, to be evaluated later.';
+COMMENT ON COLUMN vyx.cycles.resting IS 'Pairs of traders that failed too often in a row, see vyx.resting.';
 COMMENT ON COLUMN vyx.cycles.failed IS 'Pairs that could not be evaluated, or fired and could not be written; their reasons are in vyx.failures.';
 COMMENT ON COLUMN vyx.cycles.fired IS 'Matched pairs that are news by the trader''s fire_on, suppressed ones included.';
 COMMENT ON COLUMN vyx.cycles.suppressed_cooldown IS 'Fired, but within the trader''s cooldown of another signal.';
 COMMENT ON COLUMN vyx.cycles.suppressed_lag IS 'Fired, but later than the trader''s max_lag.';
+COMMENT ON COLUMN vyx.cycles.suppressed_quota IS 'Fired, but beyond the signals an hour of the tenant''s tier.';
+COMMENT ON COLUMN vyx.cycles.shadowed IS 'Fired by a version that runs as a shadow, and kept in vyx.shadow_signals.';
 COMMENT ON COLUMN vyx.cycles.duplicates IS 'Fired, but the very same signal was there already. Other than 0 only after a repair by hand.';
 COMMENT ON COLUMN vyx.cycles.lag_ms IS 'From the close to the last evaluation, market time.';
+COMMENT ON COLUMN vyx.cycles.wait_ms IS 'From the moment the close was first seen to the beginning of the last evaluation, transport time: spent on waiting for data.';
 COMMENT ON COLUMN vyx.cycles.evaluate_ms IS 'Spent on evaluating, transport time, all batches together.';
 COMMENT ON COLUMN vyx.cycles.write_ms IS 'Spent on writing up to the commit, wall time, all batches together.';
 COMMENT ON COLUMN vyx.cycles.evaluated_by IS 'Who wrote last: worker or sql.';
@@ -322,6 +353,7 @@ CREATE TABLE vyx.failures (
     "interval"     text NOT NULL CHECK (vyx.is_interval("interval")),
     close_time     timestamptz NOT NULL,
     attempts       bigint NOT NULL DEFAULT 1 CHECK (attempts > 0),
+    candles        jsonb NOT NULL DEFAULT '[]' CHECK (jsonb_typeof(candles) = 'array' AND jsonb_array_length(candles) <= 100),
     first_at       timestamptz NOT NULL,
     last_at        timestamptz NOT NULL,
     PRIMARY KEY (trader_id, trader_version, cause)
@@ -329,9 +361,67 @@ CREATE TABLE vyx.failures (
 ALTER TABLE vyx.failures ENABLE ROW LEVEL SECURITY;
 ALTER TABLE vyx.failures FORCE ROW LEVEL SECURITY;
 COMMENT ON TABLE vyx.failures IS 'Dead letters: what could not be evaluated or written, one row a version and cause.';
-COMMENT ON COLUMN vyx.failures.cause IS 'A word to group by: metadata (too large), program (cannot be loaded).';
+COMMENT ON COLUMN vyx.failures.cause IS 'A word to group by: metadata (too large), program (cannot be loaded), write (the signal was refused), history, volume.';
 COMMENT ON COLUMN vyx.failures.symbol IS 'Where it happened last, as interval, close_time and message.';
+COMMENT ON COLUMN vyx.failures.candles IS 'The newest of them, at most 100, as [symbol, close_time in ms]: what vyx_retry() tries again.';
 COMMENT ON COLUMN vyx.failures.attempts IS 'How often it happened; first_at and last_at are market time.';
+
+CREATE TABLE vyx.resting (
+    trader_id      uuid PRIMARY KEY,
+    trader_version bigint NOT NULL,
+    user_id        uuid,
+    cause          text NOT NULL,
+    message        text NOT NULL,
+    in_a_row       integer NOT NULL CHECK (in_a_row > 0),
+    since          timestamptz NOT NULL,
+    retry_at       timestamptz
+);
+ALTER TABLE vyx.resting ENABLE ROW LEVEL SECURITY;
+ALTER TABLE vyx.resting FORCE ROW LEVEL SECURITY;
+COMMENT ON TABLE vyx.resting IS 'Traders whose last evaluation failed. Written by whoever evaluates alone; the row goes with the next success.';
+COMMENT ON COLUMN vyx.resting.trader_version IS 'Of another version the row says nothing.';
+COMMENT ON COLUMN vyx.resting.cause IS 'As in vyx.failures.';
+COMMENT ON COLUMN vyx.resting.in_a_row IS 'Batches in which it failed, without a success in between.';
+COMMENT ON COLUMN vyx.resting.since IS 'Market time of the first of them.';
+COMMENT ON COLUMN vyx.resting.retry_at IS 'Not evaluated until then, market time; null: not often enough to rest.';
+
+CREATE TABLE vyx.tallies (
+    "interval"   text NOT NULL CHECK (vyx.is_interval("interval")),
+    close_time   timestamptz NOT NULL,
+    evaluated_at timestamptz NOT NULL,
+    counts       jsonb NOT NULL
+);
+ALTER TABLE vyx.tallies ENABLE ROW LEVEL SECURITY;
+ALTER TABLE vyx.tallies FORCE ROW LEVEL SECURITY;
+COMMENT ON TABLE vyx.tallies IS 'What was evaluated for whom, as written with each batch: a row a close, so that counting costs a close nothing. Folded into vyx.usage.';
+COMMENT ON COLUMN vyx.tallies.counts IS 'Traders with equal numbers together: [{"evaluated": pairs, "failed": pairs, "traders": [id, ...]}].';
+
+CREATE TABLE vyx.delivered (
+    user_id uuid PRIMARY KEY,
+    hour    timestamptz NOT NULL,
+    signals integer NOT NULL CHECK (signals >= 0)
+) WITH (fillfactor = 50);
+ALTER TABLE vyx.delivered ENABLE ROW LEVEL SECURITY;
+ALTER TABLE vyx.delivered FORCE ROW LEVEL SECURITY;
+COMMENT ON TABLE vyx.delivered IS 'Signals of each tenant in the running hour of market time, for the limit of its tier. Written by whoever evaluates alone.';
+
+CREATE TABLE vyx.shadow_signals (
+    id             uuid PRIMARY KEY,
+    trader_id      uuid NOT NULL,
+    trader_version bigint NOT NULL,
+    user_id        uuid,
+    symbol         text NOT NULL CHECK (vyx.is_symbol(symbol)),
+    "interval"     text NOT NULL CHECK (vyx.is_interval("interval")),
+    open_time      timestamptz NOT NULL,
+    close_time     timestamptz NOT NULL,
+    price          float8 NOT NULL CHECK (vyx.is_finite(price)),
+    metadata       jsonb NOT NULL DEFAULT '{}' CHECK (octet_length(metadata::text) <= 8192),
+    evaluated_at   timestamptz NOT NULL
+);
+ALTER TABLE vyx.shadow_signals ENABLE ROW LEVEL SECURITY;
+ALTER TABLE vyx.shadow_signals FORCE ROW LEVEL SECURITY;
+CREATE INDEX shadow_signals_trader_id_close_time_idx ON vyx.shadow_signals (trader_id, close_time);
+COMMENT ON TABLE vyx.shadow_signals IS 'What versions that run as shadows would have delivered. Nobody is told of them.';
 
 CREATE TABLE vyx.writer (
     only_row          boolean PRIMARY KEY DEFAULT true CHECK (only_row),
@@ -357,6 +447,10 @@ SELECT pg_catalog.pg_extension_config_dump('vyx.watermarks', '');
 SELECT pg_catalog.pg_extension_config_dump('vyx.cycles', '');
 SELECT pg_catalog.pg_extension_config_dump('vyx.pending', '');
 SELECT pg_catalog.pg_extension_config_dump('vyx.failures', '');
+SELECT pg_catalog.pg_extension_config_dump('vyx.resting', '');
+SELECT pg_catalog.pg_extension_config_dump('vyx.tallies', '');
+SELECT pg_catalog.pg_extension_config_dump('vyx.delivered', '');
+SELECT pg_catalog.pg_extension_config_dump('vyx.shadow_signals', '');
 SELECT pg_catalog.pg_extension_config_dump('vyx.writer', '');
 
 SET LOCAL search_path = @extschema@, pg_temp;

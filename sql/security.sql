@@ -13,6 +13,10 @@ CREATE POLICY owner ON vyx.watermarks TO vyx_owner USING (true) WITH CHECK (true
 CREATE POLICY owner ON vyx.cycles TO vyx_owner USING (true) WITH CHECK (true);
 CREATE POLICY owner ON vyx.pending TO vyx_owner USING (true) WITH CHECK (true);
 CREATE POLICY owner ON vyx.failures TO vyx_owner USING (true) WITH CHECK (true);
+CREATE POLICY owner ON vyx.resting TO vyx_owner USING (true) WITH CHECK (true);
+CREATE POLICY owner ON vyx.tallies TO vyx_owner USING (true) WITH CHECK (true);
+CREATE POLICY owner ON vyx.delivered TO vyx_owner USING (true) WITH CHECK (true);
+CREATE POLICY owner ON vyx.shadow_signals TO vyx_owner USING (true) WITH CHECK (true);
 CREATE POLICY owner ON vyx.writer TO vyx_owner USING (true) WITH CHECK (true);
 
 -- For PUBLIC, not for vyx_user: a role that does not inherit its memberships (Supabase's authenticated) would match no
@@ -25,6 +29,8 @@ CREATE POLICY own ON vyx.traders USING (user_id = (SELECT vyx.uid())) WITH CHECK
 CREATE POLICY own ON vyx.trader_versions FOR SELECT USING (user_id = (SELECT vyx.uid()));
 CREATE POLICY own ON vyx.pending FOR SELECT USING (user_id = (SELECT vyx.uid()));
 CREATE POLICY own ON vyx.failures FOR SELECT USING (user_id = (SELECT vyx.uid()));
+CREATE POLICY own ON vyx.resting FOR SELECT USING (user_id = (SELECT vyx.uid()));
+CREATE POLICY own ON vyx.shadow_signals FOR SELECT USING (user_id = (SELECT vyx.uid()));
 CREATE POLICY own ON vyx.signals FOR SELECT USING (user_id = (SELECT vyx.uid()) OR user_id IS NULL);
 
 -- Built-in traders are nobody's rows; this is what everybody may know of them. Not security_invoker, so the script
@@ -83,6 +89,8 @@ BEGIN
             ('vyx_user', ARRAY['vyx_validate', 'vyx_values', 'vyx_screen', 'vyx_backtest', 'vyx_backtest_summary', 'vyx_explain',
                                'vyx_indicators', 'vyx_templates', 'vyx_matching', 'vyx_start_trader', 'vyx_stop_trader',
                                'vyx_trader_status', 'set_trader_state']),
+            ('vyx_user', ARRAY['vyx_change_trader', 'vyx_shadow_diff', 'vyx_promote_shadow', 'vyx_drop_shadow', 'own_trader',
+                               'begin_shadow', 'end_shadow', 'shadow_of']),
             ('pg_monitor', ARRAY['vyx_health', 'vyx_metrics', 'vyx_metrics_text', 'vyx_check']),
             -- Operators have evaluated what is due; what comes of it they cannot make up.
             ('vyx_operator', ARRAY['vyx_health', 'vyx_check', 'vyx_evaluate', 'settle_versions', 'upgrade_programs', 'evaluate_once', 'vyx_schedule',
@@ -106,6 +114,6 @@ GRANT SELECT, DELETE,
       INSERT (user_id, name, description, script, "interval", symbols, min_quote_volume_24h, fire_on, cooldown, max_lag, state),
       UPDATE (name, description, script, "interval", symbols, min_quote_volume_24h, fire_on, cooldown, max_lag, state)
     ON vyx.traders TO vyx_user;
-GRANT SELECT ON vyx.trader_versions, vyx.signals, vyx.pending, vyx.failures, vyx.tenants, vyx.tiers, vyx.watermarks,
+GRANT SELECT ON vyx.trader_versions, vyx.signals, vyx.shadow_signals, vyx.pending, vyx.failures, vyx.resting, vyx.tenants, vyx.tiers, vyx.watermarks,
     vyx.builtin_traders TO vyx_user;
 GRANT SELECT ON vyx.cycles, vyx.watermarks TO pg_monitor, vyx_operator;

@@ -79,7 +79,8 @@ BEGIN
     IF EXISTS (SELECT FROM vyx.trader_versions v WHERE v.trader_id = OLD.id AND v.version = OLD.version)
        AND (vyx.definition(NEW) IS DISTINCT FROM vyx.definition(OLD) OR NEW.state = 'running' AND OLD.state <> 'running')
     THEN
-        NEW.version := OLD.version + 1;
+        -- A shadow has a number too.
+        SELECT max(v.version) + 1 INTO NEW.version FROM vyx.trader_versions v WHERE v.trader_id = OLD.id;
     ELSE
         NEW.version := OLD.version;
     END IF;
@@ -166,7 +167,7 @@ BEGIN
     FROM (SELECT u.trader_id, u.version, e.next, coalesce(u.effective_from, greatest(u.asked_from, e.next)) AS starts
           FROM vyx.trader_versions u
           CROSS JOIN LATERAL (SELECT max(w.evaluated_through) + interval '1 millisecond' AS next
-                              FROM vyx.watermarks w WHERE w."interval" = u."interval") AS e
+                              FROM vyx.watermarks w WHERE w."interval" = u."interval" AND w.lane = u.lane) AS e
           WHERE u.effective_from IS NULL OR u.effective_to IS NULL AND u.asked_to IS NOT NULL
           FOR UPDATE OF u SKIP LOCKED) AS t
     WHERE v.trader_id = t.trader_id AND v.version = t.version;
@@ -195,7 +196,8 @@ BEGIN
         WHERE (((v.program ->> 'format') COLLATE "C") < current OR ((v.program ->> 'format') COLLATE "C") > current
                OR ((v.program ->> 'format') COLLATE "C") IS NULL)
           AND (v.effective_to IS NULL
-               OR EXISTS (SELECT FROM vyx.watermarks w WHERE w."interval" = v."interval" AND w.evaluated_through < v.effective_to)
+               OR EXISTS (SELECT FROM vyx.watermarks w
+                          WHERE w."interval" = v."interval" AND w.lane = v.lane AND w.evaluated_through < v.effective_to)
                OR EXISTS (SELECT FROM vyx.pending p WHERE p.trader_id = v.trader_id AND p.trader_version = v.version))
         LIMIT 50 FOR UPDATE SKIP LOCKED
     LOOP
@@ -274,7 +276,7 @@ BEGIN
         RAISE EXCEPTION 'no trader "%"', $1
             USING ERRCODE = 'undefined_object', HINT = 'SELECT id, name FROM vyx.traders lists yours.';
     END IF;
-    SELECT o.* INTO v FROM vyx.trader_versions o WHERE o.trader_id = $1 ORDER BY o.version DESC LIMIT 1;
+    SELECT o.* INTO v FROM vyx.trader_versions o WHERE o.trader_id = $1 AND NOT o.shadow ORDER BY o.version DESC LIMIT 1;
     SELECT max(w.evaluated_through) INTO through FROM vyx.watermarks w WHERE w."interval" = trader."interval";
     name := trader.name;
     version := trader.version;

@@ -22,3 +22,4 @@ pub use batch::Batch;
 pub use evaluator::{Evaluator, Request};
 #[cfg(any(test, feature = "pg_test"))]
 pub use signal::id as signal_id;
+pub use version::Lane;

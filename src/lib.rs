@@ -67,7 +67,8 @@ use pgrx::prelude::*;
 extension_sql_file!("../sql/schema.sql", name = "schema", bootstrap);
 extension_sql_file!("../sql/traders.sql", name = "traders", requires = ["schema"]);
 extension_sql_file!("../sql/evaluate.sql", name = "evaluate", requires = ["traders"]);
-extension_sql_file!("../sql/cron.sql", name = "cron", requires = ["evaluate"]);
+extension_sql_file!("../sql/shadow.sql", name = "shadow", requires = ["evaluate"]);
+extension_sql_file!("../sql/cron.sql", name = "cron", requires = ["shadow"]);
 extension_sql_file!(
     "../sql/functions.sql",
     name = "functions",

@@ -1,6 +1,6 @@
 //! The background workers: their registration and what they share.
 //!
-//! Both are static: the postmaster starts them and starts them again a second after they end.
+//! All are static: the postmaster starts them and starts them again a second after they end.
 
 #![allow(unsafe_code)]
 
@@ -8,6 +8,8 @@ pub mod evaluate;
 pub mod ingest;
 pub(crate) mod runtime;
 
+use crate::evaluate::Lane;
+use pgrx::IntoDatum;
 use pgrx::bgworkers::{BackgroundWorkerBuilder, BgWorkerStartTime};
 use pgrx::pg_sys;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -27,15 +29,34 @@ pub fn register() {
         .set_start_time(BgWorkerStartTime::ConsistentState)
         .set_restart_time(Some(RESTART_AFTER))
         .load();
-    BackgroundWorkerBuilder::new("vyx evaluate")
-        .set_type("vyx evaluate")
-        .set_library("vyx")
-        .set_function("vyx_evaluate_main")
-        .enable_spi_access()
-        // After the line above, which sets it too: on a standby nothing can be written.
-        .set_start_time(BgWorkerStartTime::RecoveryFinished)
-        .set_restart_time(Some(RESTART_AFTER))
-        .load();
+    for lane in [Lane::Prompt, Lane::Patient] {
+        let name = evaluate::name(lane);
+        BackgroundWorkerBuilder::new(name)
+            .set_type(name)
+            .set_library("vyx")
+            .set_function("vyx_evaluate_main")
+            .set_argument((lane as i16).into_datum())
+            .enable_spi_access()
+            // After the line above, which sets it too: on a standby nothing can be written.
+            .set_start_time(BgWorkerStartTime::RecoveryFinished)
+            .set_restart_time(Some(RESTART_AFTER))
+            .load();
+    }
+}
+
+/// Whether what is going on should end because this process is to end, or its statement to be cancelled. Other
+/// interrupts are dealt with here.
+pub fn must_stop() -> bool {
+    // SAFETY: plain words of this process that its signal handlers set, read whole.
+    let pending = |word: *const std::ffi::c_int| unsafe { word.read_volatile() != 0 };
+    if !pending(&raw const pg_sys::InterruptPending) {
+        return false;
+    }
+    if pending(&raw const pg_sys::ProcDiePending) || pending(&raw const pg_sys::QueryCancelPending) {
+        return true;
+    }
+    pgrx::check_for_interrupts!();
+    false
 }
 
 /// Now by this machine's clock: for heartbeats and created_at alone, never for candles.

@@ -2,7 +2,7 @@
 
 use super::{parse_interval, timestamp};
 use crate::error::Error;
-use crate::evaluate::{Evaluator, Request};
+use crate::evaluate::{Evaluator, Lane, Request};
 use crate::{guc, shmem};
 use pgrx::JsonB;
 use pgrx::pg_sys::panic::ErrorReport;
@@ -19,8 +19,8 @@ fn _market_time() -> Option<TimestampWithTimeZone> {
 }
 
 thread_local! {
-    /// Between calls of one session, so that the candles of each call continue those of the one before.
-    static EVALUATOR: Cell<Option<Evaluator>> = const { Cell::new(None) };
+    /// Between calls of one session, so that the candles of each call continue those of the one before. One a lane.
+    static EVALUATORS: Cell<Option<[Evaluator; 2]>> = const { Cell::new(None) };
 }
 
 /// What is due and comes of it, as a batch for `vyx.commit_batch`; NULL when nothing is due.
@@ -33,12 +33,14 @@ thread_local! {
 fn _evaluate_batch(interval: Option<&str>) -> Result<Option<JsonB>, ErrorReport> {
     let store = shmem::store()?;
     let only = interval.map(|text| tracked(&store, text)).transpose()?;
-    let request = Request { store, only, by: "sql", grace: guc::close_grace() };
     // Taken out meanwhile: an error on the way leaves none behind that is half done.
-    let mut evaluator = EVALUATOR.take().unwrap_or_default();
-    let tables = evaluator.read(request).unwrap_or_else(|error| error!("vyx cannot read its tables: {error}"));
-    let batch = evaluator.evaluate(request, &tables);
-    EVALUATOR.set(Some(evaluator));
+    let mut evaluators = EVALUATORS.take().unwrap_or_default();
+    let batch = [Lane::Prompt, Lane::Patient].into_iter().zip(&mut evaluators).find_map(|(lane, evaluator)| {
+        let request = Request { store, only, by: "sql", lane, grace: guc::close_grace() };
+        let tables = evaluator.read(request).unwrap_or_else(|error| error!("vyx cannot read its tables: {error}"));
+        evaluator.evaluate(request, &tables)
+    });
+    EVALUATORS.set(Some(evaluators));
     Ok(batch.map(|batch| JsonB(batch.to_json())))
 }
 

@@ -1,6 +1,6 @@
 //! What one evaluation found, in the form that `vyx.commit_batch` writes.
 
-use super::version::Key;
+use super::version::{Key, Lane};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -12,6 +12,7 @@ use vyx_core::{Interval, Millis, Symbol};
 #[derive(Debug, Serialize)]
 pub struct Batch {
     pub by: &'static str,
+    pub lane: i16,
     pub evaluated_at: i64,
     pub evaluate_ms: f64,
     /// `vyx.writer.settled` as it was when the versions were read.
@@ -21,6 +22,8 @@ pub struct Batch {
     pub pending: Vec<Pending>,
     pub signals: Vec<Signal>,
     pub failures: Vec<Failure>,
+    pub recovered: Vec<Uuid>,
+    pub tallies: Vec<Tally>,
     #[serde(serialize_with = "cycles")]
     pub cycles: BTreeMap<(i64, Interval), Cycle>,
 }
@@ -85,8 +88,27 @@ pub struct Cycle {
     pub not_ready: usize,
     /// Falls when what was pending is finished.
     pub waiting: i64,
+    pub resting: usize,
     pub failed: usize,
     pub fired: usize,
+    /// The longest of its batches.
+    pub wait_ms: f64,
+}
+
+/// A row of `vyx.tallies`.
+#[derive(Debug, Serialize)]
+pub struct Tally {
+    pub interval: &'static str,
+    pub close_time: i64,
+    pub counts: Vec<Count>,
+}
+
+/// Traders of whom equally many pairs were evaluated, and could not be.
+#[derive(Debug, PartialEq, Serialize)]
+pub struct Count {
+    pub evaluated: usize,
+    pub failed: usize,
+    pub traders: Vec<Uuid>,
 }
 
 fn cycles<S: serde::Serializer>(cycles: &BTreeMap<(i64, Interval), Cycle>, serializer: S) -> Result<S::Ok, S::Error> {
@@ -105,9 +127,10 @@ fn cycles<S: serde::Serializer>(cycles: &BTreeMap<(i64, Interval), Cycle>, seria
 }
 
 impl Batch {
-    pub fn new(by: &'static str, settled: Option<i64>) -> Batch {
+    pub fn new(by: &'static str, lane: Lane, settled: Option<i64>) -> Batch {
         Batch {
             by,
+            lane: lane as i16,
             settled,
             evaluated_at: 0,
             evaluate_ms: 0.0,
@@ -116,12 +139,18 @@ impl Batch {
             pending: Vec::new(),
             signals: Vec::new(),
             failures: Vec::new(),
+            recovered: Vec::new(),
+            tallies: Vec::new(),
             cycles: BTreeMap::new(),
         }
     }
 
     pub fn is_empty(&self) -> bool {
         self.watermarks.is_empty() && self.finished.is_empty()
+    }
+
+    pub fn to_text(&self) -> String {
+        serde_json::to_string(self).expect("all keys are text")
     }
 
     pub fn to_json(&self) -> Value {

@@ -2,7 +2,8 @@
 
 use super::market::StoreMarket;
 use super::ready::{self, Ready};
-use super::version::{InForce, Version};
+use super::tables::Tables;
+use super::version::{InForce, Key, Version};
 use super::work::Line;
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
@@ -46,6 +47,8 @@ pub enum Obstacle {
     Waiting(String),
     /// It never will be: cause and message.
     Failed(&'static str, String),
+    /// It failed again and again, and is left alone for a while.
+    Resting,
 }
 
 /// A close with the versions in force.
@@ -66,10 +69,18 @@ pub struct Close<'a> {
     patient: HashSet<ClockKey>,
     /// Some version asks for the volume of 24 hours.
     wants_volume: bool,
+    /// Versions that rest.
+    resting: HashSet<Key>,
 }
 
 impl<'a> Close<'a> {
-    pub fn new(market: &'a StoreMarket, interval: Interval, ordinal: i64, versions: &'a [&'a InForce]) -> Close<'a> {
+    pub fn new(
+        market: &'a StoreMarket,
+        tables: &Tables,
+        interval: Interval,
+        ordinal: i64,
+        versions: &'a [&'a InForce],
+    ) -> Close<'a> {
         let times = [ordinal, ordinal - 1].map(|ordinal| interval.close_time(ordinal));
         let (mut own, mut foreign) = (vec![interval], HashMap::new());
         for clock in versions.iter().flat_map(|version| clocks(&version.version)) {
@@ -93,7 +104,9 @@ impl<'a> Close<'a> {
             .filter(|(clock, ready)| **ready == Ready::Backfilling && clock.symbol.as_ref().is_some_and(is_new))
             .map(|(clock, _)| *clock)
             .collect();
-        Close { market, interval, ordinal, times, versions, own, foreign, clear, patient, wants_volume }
+        let now = market.store().market_time();
+        let resting = tables.resting.iter().filter(|(_, rest)| rest.lasts(now)).map(|(key, _)| *key).collect();
+        Close { market, interval, ordinal, times, versions, own, foreign, clear, patient, wants_volume, resting }
     }
 
     /// Whether a series' candle is due; stops the line if it must wait.
@@ -155,8 +168,15 @@ impl<'a> Close<'a> {
         self.clear && candle.never.is_empty()
     }
 
+    pub fn rests(&self, version: &Version) -> bool {
+        self.resting.contains(&version.key)
+    }
+
     /// What stands in the way of evaluating a version for a symbol.
     pub fn obstacle(&self, version: &Version, candle: &Candidate) -> Option<Obstacle> {
+        if self.rests(version) {
+            return Some(Obstacle::Resting);
+        }
         if version.is_outdated() {
             return Some(Obstacle::Waiting(TO_BE_COMPILED.to_owned()));
         }

@@ -1,19 +1,20 @@
 //! Turns what is due into batches. Keeps, between batches, programs and what makes the next candle cheap.
 
-use super::batch::{Batch, Entries};
+use super::batch::{Batch, Count, Entries, Tally};
 use super::close::{Candidate, Close, Obstacle};
 use super::isolate;
 use super::market::StoreMarket;
 use super::said::Said;
 use super::tables::Tables;
-use super::version::{InForce, Key, Version};
+use super::version::{InForce, Key, Lane, Version};
 use super::work::Work;
 use crate::encoding;
 use pgrx::spi::SpiResult;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use uuid::Uuid;
 use vyx_core::store::{Store, SymbolEntry};
 use vyx_core::{Interval, Symbol};
 use vyx_engine::{Engine, Outcomes};
@@ -39,6 +40,8 @@ pub struct Evaluator {
     first_seen: HashMap<(Interval, i64), Instant>,
     /// Something waits that time alone makes due.
     pub(super) waiting: bool,
+    /// What the tables say, if nobody else has written since.
+    known: Option<Tables>,
 }
 
 /// Who asks for what.
@@ -49,6 +52,7 @@ pub struct Request {
     pub only: Option<Interval>,
     /// `worker` or `sql`.
     pub by: &'static str,
+    pub lane: Lane,
     /// How long a candle waits for another symbol's data.
     pub grace: Duration,
 }
@@ -64,7 +68,12 @@ pub(super) struct Warm {
 
 impl Warm {
     pub fn new(interval: Interval) -> Warm {
-        Warm { interval, engine: Engine::new(interval), versions: Vec::new(), places: HashMap::new() }
+        Warm {
+            interval,
+            engine: Engine::new(interval).stopped_when(crate::worker::must_stop),
+            versions: Vec::new(),
+            places: HashMap::new(),
+        }
     }
 
     pub fn interval(&self) -> Interval {
@@ -93,8 +102,22 @@ impl Evaluator {
     /// # Errors
     /// Those of SPI.
     pub fn read(&mut self, request: Request) -> SpiResult<Tables> {
+        if let Some(mut known) = self.known.take()
+            && !self.is_outdated()
+            && known.refresh(request.lane, request.only)?
+        {
+            return Ok(known);
+        }
         let market = StoreMarket::new(request.store);
-        Tables::read(&mut self.versions, request.only, |symbol, interval| market.series(symbol, interval).is_some())
+        Tables::read(&mut self.versions, request.lane, request.only, |symbol, interval| {
+            market.series(symbol, interval).is_some()
+        })
+    }
+
+    /// Tells that a batch was written, so that the tables need not be read anew; or that there was nothing to write.
+    pub fn written(&mut self, mut tables: Tables, batch: Option<&Batch>) {
+        batch.into_iter().for_each(|batch| tables.advance(batch));
+        self.known = Some(tables);
     }
 
     /// Evaluates what is due, oldest first, up to a batch. `None` if nothing is.
@@ -106,7 +129,7 @@ impl Evaluator {
             return None;
         }
         let market = StoreMarket::new(request.store);
-        let mut batch = Batch::new(request.by, tables.settled);
+        let mut batch = Batch::new(request.by, request.lane, tables.settled);
         self.waiting = false;
         self.first_seen.retain(|_, seen| seen.elapsed() < REMEMBER);
         self.finish_pending(&market, tables, &mut batch);
@@ -125,7 +148,7 @@ impl Evaluator {
             let Some((ordinal, work)) = next.min_by_key(|(ordinal, work)| work.interval.close_time(*ordinal)) else {
                 break;
             };
-            candles += self.close(&market, request, work, ordinal, symbols.len(), &mut batch);
+            candles += self.close(&market, request, tables, work, ordinal, symbols.len(), &mut batch);
         }
         self.waiting |= market.take_failed();
         batch.watermarks = works.iter().flat_map(Work::watermarks).collect();
@@ -173,10 +196,12 @@ impl Evaluator {
     }
 
     /// One close of one interval: all its lines that stand right before it. Gives how many candles it looked at.
+    #[expect(clippy::too_many_arguments, reason = "what is asked for, what is known, and where it is entered")]
     fn close(
         &mut self,
         market: &StoreMarket,
         request: Request,
+        tables: &Tables,
         work: &mut Work,
         ordinal: i64,
         expected: usize,
@@ -189,8 +214,9 @@ impl Evaluator {
         if covering.is_empty() {
             return group.map(|line| line.through = ordinal).count();
         }
-        let overdue = self.seen(interval, ordinal) >= request.grace;
-        let close = Close::new(market, interval, ordinal, &covering);
+        let waited = self.seen(interval, ordinal);
+        let overdue = waited >= request.grace;
+        let close = Close::new(market, tables, interval, ordinal, &covering);
         let mut looked_at = 0;
         let mut due = Vec::new();
         for line in group {
@@ -218,7 +244,12 @@ impl Evaluator {
         let mut entries = batch.at(interval, close_time);
         entries.cycle.expected = expected;
         entries.cycle.traders = covering.len();
-        enter(&close, due, &outcomes, places, overdue, &mut entries);
+        entries.cycle.wait_ms = entries.cycle.wait_ms.max(waited.as_secs_f64() * 1e3);
+        let counts = enter(&close, due, &outcomes, places, overdue, &mut entries);
+        let succeeded = close.versions().filter(|version| version.program().is_ok() && !close.rests(version));
+        let failed = |version: &&Rc<Version>| tables.resting.get(&version.key).is_some_and(|rest| rest.is_of_program);
+        batch.recovered.extend(succeeded.filter(failed).map(|version| version.key.0));
+        batch.tallies.push(Tally { interval: interval.as_str(), close_time: close_time.0, counts });
         looked_at
     }
 }
@@ -239,8 +270,8 @@ fn in_pieces(warm: &mut Warm, market: &StoreMarket, symbols: &[Symbol], ordinal:
     }
 }
 
-/// Enters what came out for symbols that are due, as far as the batch has room. `places` are those of the programs in the
-/// engine; a version without a program has none.
+/// Enters what came out for symbols that are due, as far as the batch has room; gives what was evaluated for whom. `places`
+/// are those of the programs in the engine; a version without a program has none.
 fn enter(
     close: &Close,
     due: Vec<Candidate>,
@@ -248,11 +279,11 @@ fn enter(
     places: &HashMap<Key, usize>,
     overdue: bool,
     entries: &mut Entries,
-) {
-    let placed: Vec<_> = close
-        .versions()
-        .map(|version| (version, places.get(&version.key), version.program().is_ok() && version.covers_all()))
-        .collect();
+) -> Vec<Count> {
+    let is_plain = |version: &Version| version.program().is_ok() && version.covers_all() && !close.rests(version);
+    let placed: Vec<_> =
+        close.versions().map(|version| (version, places.get(&version.key), is_plain(version))).collect();
+    let mut tallied = vec![(0, 0); placed.len()];
     let mut symbol = 0;
     for candle in due {
         if entries.signals.len() >= MOST_SIGNALS {
@@ -270,22 +301,32 @@ fn enter(
         let opinions = outcomes.of(symbol);
         symbol += 1;
         let is_free = close.is_free_of_obstacles(&candle);
-        for (version, program, is_for_all) in &placed {
+        for ((version, program, is_plain), (evaluated, failed)) in placed.iter().zip(&mut tallied) {
             // Nearly every pair ends here.
-            if let (true, true, Some(program)) = (is_free, is_for_all, program)
+            if let (true, true, Some(program)) = (is_free, is_plain, program)
                 && said.is_counted(entries.cycle, opinions.now(**program))
             {
+                *evaluated += 1;
                 continue;
             }
             if !candle.is_wanted_by(version) {
                 continue;
             }
+            let before = (entries.cycle.evaluated, entries.cycle.failed);
             match (close.obstacle(version, &candle), program) {
                 (None, Some(program)) => said.enter(entries, version, **program),
                 (None, None) => unreachable!("a version without a program has that for an obstacle"),
                 (Some(Obstacle::Waiting(series)), _) => entries.put_off(said.pair(version), series),
                 (Some(Obstacle::Failed(cause, why)), _) => entries.fail(said.pair(version), cause, why),
+                (Some(Obstacle::Resting), _) => entries.cycle.resting += 1,
             }
+            *evaluated += entries.cycle.evaluated - before.0;
+            *failed += entries.cycle.failed - before.1;
         }
     }
+    let mut counts: BTreeMap<(usize, usize), Vec<Uuid>> = BTreeMap::new();
+    for ((version, ..), count) in placed.iter().zip(tallied).filter(|(_, count)| *count != (0, 0)) {
+        counts.entry(count).or_default().push(version.key.0);
+    }
+    counts.into_iter().map(|((evaluated, failed), traders)| Count { evaluated, failed, traders }).collect()
 }

@@ -12,10 +12,11 @@ use vyx_core::{Interval, Symbol};
 /// broken and taken out, and the rest is evaluated anew by an engine of its own.
 ///
 /// # Panics
-/// As the engine does, where no single version is the cause.
+/// As the engine does, where no single version is the cause; and where this process is to end or to cancel its statement.
 pub fn evaluate(warm: &mut Warm, market: &StoreMarket, symbols: &[Symbol], ordinal: i64) {
     let interval = warm.interval();
     while let Err(why) = attempt(warm, market, symbols, ordinal) {
+        pgrx::check_for_interrupts!();
         let versions = std::mem::replace(warm, Warm::new(interval)).versions;
         let panics = |some: &[Rc<Version>]| breaks(interval, some, market, symbols, ordinal);
         let broken = broken(&versions, &panics);
@@ -34,6 +35,7 @@ pub fn evaluate(warm: &mut Warm, market: &StoreMarket, symbols: &[Symbol], ordin
 pub fn prepare(warm: &mut Warm, market: &StoreMarket, symbols: &[Symbol], next: i64) -> bool {
     let ran = catch_unwind(AssertUnwindSafe(|| warm.engine.prepare(market, symbols, next, 1)));
     ran.map(|histories| histories > 0).unwrap_or_else(|_| {
+        pgrx::check_for_interrupts!();
         let versions = std::mem::replace(warm, Warm::new(warm.interval())).versions;
         warm.set(versions.into_iter());
         false
@@ -68,7 +70,8 @@ fn breaks(
     attempt(&mut warm, market, symbols, ordinal).err()
 }
 
-/// The engine calls nothing of Postgres, so what unwinds here is a panic of its own and no error that has to go on.
+/// The engine calls nothing of Postgres but [`must_stop`](crate::worker::must_stop), so what unwinds here is a panic of its
+/// own, or the word that it was stopped: whoever calls looks for interrupts first.
 fn attempt(warm: &mut Warm, market: &StoreMarket, symbols: &[Symbol], ordinal: i64) -> Result<(), String> {
     let evaluate = AssertUnwindSafe(|| drop(warm.engine.evaluate(market, symbols, ordinal)));
     catch_unwind(evaluate).map_err(|panic| said(panic.as_ref()))

@@ -1,6 +1,6 @@
 //! What was put off for want of another symbol's data, finished when it is there.
 
-use super::batch::{Batch, Pair};
+use super::batch::{Batch, Count, Pair, Tally};
 use super::close::clocks;
 use super::evaluator::{Evaluator, Warm};
 use super::isolate;
@@ -90,6 +90,7 @@ fn finish(market: &StoreMarket, interval: Interval, close_time: Millis, pairs: V
     if market.has_failed() {
         return;
     }
+    let mut traders = Vec::with_capacity(pairs.len());
     for (version, symbol) in &pairs {
         let place = symbols.binary_search(symbol).expect("every symbol is among them");
         let kline = market.series(symbol, interval).and_then(|series| market.kline(series, ordinal).ok().flatten());
@@ -98,5 +99,8 @@ fn finish(market: &StoreMarket, interval: Interval, close_time: Millis, pairs: V
         let mut entries = batch.at(interval, close_time);
         entries.finish(said.pair(version));
         said.enter(&mut entries, version, *program);
+        traders.push(version.key.0);
     }
+    let counts = vec![Count { evaluated: 1, failed: 0, traders }];
+    batch.tallies.push(Tally { interval: interval.as_str(), close_time: close_time.0, counts });
 }

@@ -1,6 +1,7 @@
 //! What the tables say when an evaluation begins, read over SPI in one snapshot.
 
-use super::version::{InForce, Key, Unread, Version, load};
+use super::batch::Batch;
+use super::version::{InForce, Key, Lane, Unread, Version, load};
 use pgrx::datum::DatumWithOid;
 use pgrx::prelude::*;
 use pgrx::spi::{SpiClient, SpiHeapTupleData, SpiResult};
@@ -24,6 +25,25 @@ pub struct Tables {
     pub pending: Vec<PendingRow>,
     /// Counts the decisions about from when on versions count; `None` before the first trader.
     pub settled: Option<i64>,
+    /// Versions that failed again and again.
+    pub resting: HashMap<Key, Rest>,
+    /// What was asked for.
+    only: Option<Interval>,
+}
+
+/// A row of `vyx.resting`.
+#[derive(Clone, Copy)]
+pub struct Rest {
+    /// Not evaluated before this, in market time; `None`: it has not failed often enough.
+    pub until: Option<Millis>,
+    /// It could not be evaluated, so evaluating it is a success.
+    pub is_of_program: bool,
+}
+
+impl Rest {
+    pub fn lasts(&self, now: Millis) -> bool {
+        self.until.is_some_and(|until| now < until)
+    }
 }
 
 /// A row of `vyx.pending`.
@@ -35,6 +55,33 @@ pub struct PendingRow {
 }
 
 impl Tables {
+    /// Takes over what a batch has moved, once it is written.
+    pub fn advance(&mut self, batch: &Batch) {
+        for moved in &batch.watermarks {
+            if let (Ok(symbol), Ok(interval)) = (Symbol::new(&moved.symbol), moved.interval.parse()) {
+                self.watermarks.insert((symbol, interval), Millis(moved.through));
+            }
+        }
+    }
+
+    /// Brings up to date what can change without a word: all of it, unless versions have been settled since. Whether that
+    /// sufficed. That watermarks have moved shows when a batch is written: its comparison fails.
+    ///
+    /// # Errors
+    /// Those of SPI.
+    pub fn refresh(&mut self, lane: Lane, only: Option<Interval>) -> SpiResult<bool> {
+        Spi::connect(|client| {
+            if self.only != only || self.settled != settled(client)? {
+                return Ok(false);
+            }
+            self.pending = pending(client, lane, only)?;
+            self.resting = resting(client)?;
+            // What is pending may need a version that ended long ago.
+            let are_known = self.pending.iter().all(|row| self.versions.iter().any(|one| one.version.key == row.key));
+            Ok(are_known)
+        })
+    }
+
     /// Reads the tables. `known` are the versions that were read before; those no longer needed are forgotten. `tracked`
     /// tells the series whose watermarks count.
     ///
@@ -42,16 +89,18 @@ impl Tables {
     /// Those of SPI; errors of the database pass through as such.
     pub fn read(
         known: &mut HashMap<Key, Rc<Version>>,
+        lane: Lane,
         only: Option<Interval>,
         tracked: impl Fn(&Symbol, Interval) -> bool,
     ) -> SpiResult<Tables> {
         Spi::connect(|client| {
-            let mut tables = Tables { pending: pending(client, only)?, ..Tables::default() };
+            let mut tables = Tables { pending: pending(client, lane, only)?, only, ..Tables::default() };
             tables.settled = settled(client)?;
-            tables.watermarks = watermarks(client, only)?;
+            tables.resting = resting(client)?;
+            tables.watermarks = watermarks(client, lane, only)?;
             tables.watermarks.retain(|(symbol, interval), _| tracked(symbol, *interval));
             let wanted: Vec<Key> = tables.pending.iter().map(|row| row.key).collect();
-            let periods = periods(client, &oldest(&tables.watermarks), &wanted)?;
+            let periods = periods(client, lane, &oldest(&tables.watermarks), &wanted)?;
             let needed: HashSet<Key> = periods.iter().map(|(key, ..)| *key).collect();
             // An outdated one may have been compiled anew since.
             known.retain(|key, version| needed.contains(key) && !version.is_outdated());
@@ -89,12 +138,33 @@ fn settled(client: &SpiClient) -> SpiResult<Option<i64>> {
     rows.into_iter().next().map_or(Ok(None), |row| column(&row, 1))
 }
 
-fn watermarks(client: &SpiClient, only: Option<Interval>) -> SpiResult<HashMap<(Symbol, Interval), Millis>> {
+fn resting(client: &SpiClient) -> SpiResult<HashMap<Key, Rest>> {
+    let rows = client.select(
+        "SELECT r.trader_id, r.trader_version, r.retry_at, r.cause OPERATOR(pg_catalog.=) 'program' FROM vyx.resting r
+         WHERE r.retry_at IS NOT NULL OR r.cause OPERATOR(pg_catalog.=) 'program'",
+        None,
+        &[],
+    )?;
+    let mut resting = HashMap::new();
+    for row in rows {
+        if let Some(key) = key(&row)? {
+            let rest = Rest { until: column(&row, 3)?.map(millis), is_of_program: column(&row, 4)?.unwrap_or(false) };
+            resting.insert(key, rest);
+        }
+    }
+    Ok(resting)
+}
+
+fn watermarks(
+    client: &SpiClient,
+    lane: Lane,
+    only: Option<Interval>,
+) -> SpiResult<HashMap<(Symbol, Interval), Millis>> {
     let rows = client.select(
         "SELECT w.symbol, w.\"interval\", w.evaluated_through FROM vyx.watermarks w
-         WHERE w.\"interval\" OPERATOR(pg_catalog.=) coalesce($1, w.\"interval\")",
+         WHERE w.lane OPERATOR(pg_catalog.=) $2 AND w.\"interval\" OPERATOR(pg_catalog.=) coalesce($1, w.\"interval\")",
         None,
-        &[DatumWithOid::from(only.map(Interval::as_str))],
+        &[DatumWithOid::from(only.map(Interval::as_str)), DatumWithOid::from(lane as i16)],
     )?;
     let mut watermarks = HashMap::with_capacity(rows.len());
     for row in rows {
@@ -105,12 +175,19 @@ fn watermarks(client: &SpiClient, only: Option<Interval>) -> SpiResult<HashMap<(
     Ok(watermarks)
 }
 
-fn pending(client: &SpiClient, only: Option<Interval>) -> SpiResult<Vec<PendingRow>> {
+fn pending(client: &SpiClient, lane: Lane, only: Option<Interval>) -> SpiResult<Vec<PendingRow>> {
     let rows = client.select(
         "SELECT p.trader_id, p.trader_version, p.symbol, p.\"interval\", p.close_time FROM vyx.pending p
-         WHERE p.\"interval\" OPERATOR(pg_catalog.=) coalesce($1, p.\"interval\") ORDER BY p.close_time LIMIT $2",
+         JOIN vyx.trader_versions v
+             ON v.trader_id OPERATOR(pg_catalog.=) p.trader_id AND v.version OPERATOR(pg_catalog.=) p.trader_version
+         WHERE v.lane OPERATOR(pg_catalog.=) $3 AND p.\"interval\" OPERATOR(pg_catalog.=) coalesce($1, p.\"interval\")
+         ORDER BY p.close_time LIMIT $2",
         None,
-        &[DatumWithOid::from(only.map(Interval::as_str)), DatumWithOid::from(MOST_PENDING)],
+        &[
+            DatumWithOid::from(only.map(Interval::as_str)),
+            DatumWithOid::from(MOST_PENDING),
+            DatumWithOid::from(lane as i16),
+        ],
     )?;
     let mut pending = Vec::new();
     for row in rows {
@@ -140,6 +217,7 @@ fn oldest(watermarks: &HashMap<(Symbol, Interval), Millis>) -> HashMap<Interval,
 /// Times in force of versions that ended after the oldest watermark of their interval, and of the wanted ones.
 fn periods(
     client: &SpiClient,
+    lane: Lane,
     oldest: &HashMap<Interval, Millis>,
     wanted: &[Key],
 ) -> SpiResult<Vec<(Key, Millis, Option<Millis>)>> {
@@ -149,12 +227,13 @@ fn periods(
     // Without a watermark nothing was ever evaluated: what ended already never will be.
     let rows = client.select(
         "SELECT v.trader_id, v.version, v.effective_from, v.effective_to FROM vyx.trader_versions v
-         WHERE v.effective_to IS NULL
+         WHERE v.lane OPERATOR(pg_catalog.=) $5 AND v.effective_to IS NULL
          UNION
          SELECT v.trader_id, v.version, v.effective_from, v.effective_to
          FROM ROWS FROM (pg_catalog.unnest($1::pg_catalog.text[]), pg_catalog.unnest($2::pg_catalog.timestamptz[])) AS o(\"interval\", through)
          JOIN vyx.trader_versions v
-             ON v.\"interval\" OPERATOR(pg_catalog.=) o.\"interval\" AND v.effective_to OPERATOR(pg_catalog.>) o.through
+             ON v.lane OPERATOR(pg_catalog.=) $5 AND v.\"interval\" OPERATOR(pg_catalog.=) o.\"interval\"
+                AND v.effective_to OPERATOR(pg_catalog.>) o.through
          UNION
          SELECT v.trader_id, v.version, v.effective_from, v.effective_to FROM vyx.trader_versions v
          JOIN ROWS FROM (pg_catalog.unnest($3::pg_catalog.uuid[]), pg_catalog.unnest($4::pg_catalog.int8[])) AS w(trader_id, version)
@@ -165,6 +244,7 @@ fn periods(
             DatumWithOid::from(through),
             DatumWithOid::from(traders),
             DatumWithOid::from(numbers),
+            DatumWithOid::from(lane as i16),
         ],
     )?;
     let mut periods = Vec::with_capacity(rows.len());

@@ -12,6 +12,17 @@ use vyx_engine::{Checked, ProgramError};
 /// Trader and version number.
 pub type Key = (Uuid, i64);
 
+/// Which traders are evaluated together, as `vyx.trader_versions.lane` numbers them. Each lane has watermarks of its own,
+/// so that one may be behind without holding up the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(i16)]
+pub enum Lane {
+    /// As soon as a candle closes.
+    Prompt,
+    /// After everybody else: what a tenant runs beyond `vyx.prompt_cost`.
+    Patient,
+}
+
 /// A row of `vyx.trader_versions`, apart from what changes.
 pub struct Version {
     pub key: Key,

@@ -1,17 +1,18 @@
-//! `vyx evaluate`: evaluates at once what closes, and writes the signals.
+//! `vyx evaluate`: evaluates at once what closes, and writes the signals. `vyx evaluate patient` does the same for the
+//! traders of the second lane, at a lower priority.
 //!
 //! Reads, evaluates outside of any transaction, writes; asks `evaluate` what is due and knows nothing of it.
 
 #![allow(unsafe_code)]
 
 use super::{reload_settings, wall_time};
-use crate::evaluate::{Batch, Evaluator, Request};
+use crate::evaluate::{Batch, Evaluator, Lane, Request};
 use crate::{guc, shmem};
-use pgrx::JsonB;
 use pgrx::datum::DatumWithOid;
 use pgrx::pg_sys;
 use pgrx::pg_sys::panic::CaughtError;
 use pgrx::prelude::*;
+use std::cell::Cell;
 use std::ffi::CString;
 use std::panic::AssertUnwindSafe;
 use std::time::{Duration, Instant};
@@ -37,9 +38,34 @@ unsafe extern "C-unwind" {
     fn SignalHandlerForConfigReload(signal: i32);
 }
 
+/// The process of a lane.
+pub fn name(lane: Lane) -> &'static str {
+    match lane {
+        Lane::Prompt => "vyx evaluate",
+        Lane::Patient => "vyx evaluate patient",
+    }
+}
+
+fn kind(lane: Lane) -> WorkerKind {
+    match lane {
+        Lane::Prompt => WorkerKind::Evaluate,
+        Lane::Patient => WorkerKind::EvaluatePatient,
+    }
+}
+
+/// How much lower the priority of the second lane is: beside a process of the first one it gets a tenth of a core.
+const NICE: i32 = 10;
+
+thread_local! {
+    /// The lane of this process.
+    static LANE: Cell<Lane> = const { Cell::new(Lane::Prompt) };
+}
+
 #[pg_guard]
 #[unsafe(no_mangle)]
-pub extern "C-unwind" fn vyx_evaluate_main(_arg: pg_sys::Datum) {
+pub extern "C-unwind" fn vyx_evaluate_main(arg: pg_sys::Datum) {
+    let lane = if arg.value() == 0 { Lane::Prompt } else { Lane::Patient };
+    LANE.set(lane);
     // SAFETY: the first calls of a background worker, on its only thread. `die` ends the process in the midst of a
     // statement too, at its next look for interrupts; a flag of our own would wait for the statement's end.
     unsafe {
@@ -48,27 +74,31 @@ pub extern "C-unwind" fn vyx_evaluate_main(_arg: pg_sys::Datum) {
         pg_sys::BackgroundWorkerUnblockSignals();
         pg_sys::before_shmem_exit(Some(on_exit), pg_sys::Datum::null());
     }
+    if lane == Lane::Patient {
+        // SAFETY: of this process alone. Where it is refused, all that is lost is courtesy.
+        unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, NICE) };
+    }
     let store = shmem::store().unwrap_or_else(|error| panic!("vyx evaluate: {error:?}"));
-    let block = store.worker(WorkerKind::Evaluate);
+    let block = store.worker(kind(lane));
     block.set_state("starting");
     block.started(std::process::id() as i32, shmem::proc_number(), wall_time());
-    connect(&store);
+    connect(&store, lane);
     pin_settings();
     let evaluator = Evaluator::default();
-    Worker { store, evaluator, seen: None, prepared: None, failures: 0, locked: 0, outdated: true }.run()
+    Worker { store, lane, evaluator, seen: None, prepared: None, failures: 0, locked: 0, outdated: true }.run()
 }
 
 #[pg_guard]
 extern "C-unwind" fn on_exit(_code: i32, _arg: pg_sys::Datum) {
     if let Ok(store) = shmem::store() {
-        store.worker(WorkerKind::Evaluate).stopped();
+        store.worker(kind(LANE.get())).stopped();
     }
 }
 
 /// Connects to `vyx.database` as the bootstrap user. Where that is impossible the process ends, with a line in the log, and
 /// is started again after a second: so each attempt waits longer than the one before.
-fn connect(store: &Store<'static>) {
-    let block = store.worker(WorkerKind::Evaluate);
+fn connect(store: &Store<'static>, lane: Lane) {
+    let block = store.worker(kind(lane));
     let attempts = store.gauge(Gauge::EvaluateConnects);
     let name = guc::database();
     if attempts > 0 {
@@ -172,6 +202,7 @@ impl From<String> for Trouble {
 
 struct Worker {
     store: Store<'static>,
+    lane: Lane,
     evaluator: Evaluator,
     /// There may be programs of another format: at the start, and where one has been read.
     outdated: bool,
@@ -187,7 +218,7 @@ struct Worker {
 
 impl Worker {
     fn run(mut self) -> ! {
-        let block = self.store.worker(WorkerKind::Evaluate);
+        let block = self.store.worker(kind(self.lane));
         loop {
             if take_reload_pending() {
                 reload_settings();
@@ -231,7 +262,7 @@ impl Worker {
         let until = Instant::now() + length;
         while Instant::now() < until {
             wait(TURN);
-            self.store.worker(WorkerKind::Evaluate).heartbeat(wall_time());
+            self.store.worker(kind(self.lane)).heartbeat(wall_time());
         }
     }
 
@@ -244,7 +275,8 @@ impl Worker {
         if self.seen == Some(closes) && !self.evaluator.is_waiting() {
             return if self.prepared == Some(closes) { Ok(Turn::Idle) } else { self.prepare(closes) };
         }
-        let request = Request { store: self.store, only: None, by: "worker", grace: guc::close_grace() };
+        let request =
+            Request { store: self.store, only: None, by: "worker", lane: self.lane, grace: guc::close_grace() };
         let evaluator = &mut self.evaluator;
         if let Some(settled) = transaction(settle)? {
             settled?;
@@ -266,18 +298,23 @@ impl Worker {
         let batch = guarded(|| evaluator.evaluate(request, &tables))?;
         self.evaluator = evaluator;
         let Some(batch) = batch else {
+            self.evaluator.written(tables, None);
             self.seen = Some(closes);
             return Ok(Turn::Idle);
         };
-        match transaction(|| commit(batch))? {
+        match transaction(|| commit(&batch))? {
             None => Ok(Turn::Blocked("idle: the extension is not created in this database")),
             Some(outcome) => match outcome?.as_str() {
                 "idle" => {
                     self.seen = Some(closes);
                     Ok(Turn::Idle)
                 }
+                "written" => {
+                    self.evaluator.written(tables, Some(&batch));
+                    Ok(Turn::Written)
+                }
                 "foreign" => Ok(Turn::Blocked("silent: this cluster is a copy; SELECT vyx_adopt() lets it alert")),
-                // Written, or lost to another evaluator: read again.
+                // Lost to another evaluator: read again.
                 _ => Ok(Turn::Written),
             },
         }
@@ -312,10 +349,13 @@ fn upgrade() -> Result<i32, String> {
 }
 
 /// Writes a batch; gives what became of it.
-fn commit(batch: Batch) -> Result<String, String> {
-    let args = [DatumWithOid::from(JsonB(batch.to_json()))];
+fn commit(batch: &Batch) -> Result<String, String> {
+    let args = [DatumWithOid::from(batch.to_text())];
     let outcome = Spi::connect_mut(|client| {
-        client.update("SELECT c.outcome FROM vyx.commit_batch($1) c", None, &args)?.first().get_one::<String>()
+        client
+            .update("SELECT c.outcome FROM vyx.commit_batch($1::pg_catalog.jsonb) c", None, &args)?
+            .first()
+            .get_one::<String>()
     });
     outcome.map_err(|error| error.to_string())?.ok_or_else(|| "commit_batch gave no outcome".to_owned())
 }

@@ -88,11 +88,11 @@ SELECT jsonb_build_object(
             'from', CASE WHEN isfinite(f.starts) THEN (extract(epoch FROM f.starts) * 1000)::bigint END,
             'to', (extract(epoch FROM v.effective_to) * 1000)::bigint) ORDER BY v.version DESC), '[]'))
 FROM vyx.trader_versions v CROSS JOIN LATERAL (SELECT coalesce(v.effective_from, v.asked_from) AS starts) AS f
-WHERE v.trader_id = $1"#;
+WHERE v.trader_id = $1 AND NOT v.shadow"#;
 
 const FACTS: &str = r#"
 WITH v AS MATERIALIZED (
-    SELECT * FROM vyx.trader_versions v WHERE v.trader_id = $1 AND v.version = coalesce($2, v.version)
+    SELECT * FROM vyx.trader_versions v WHERE v.trader_id = $1 AND v.version = coalesce($2, v.version) AND ($2 IS NOT NULL OR NOT v.shadow)
     ORDER BY v.version DESC LIMIT 1
 ), t AS MATERIALIZED (SELECT timestamptz 'epoch' + $5 * interval '1 millisecond' AS close_time)
 SELECT jsonb_build_object(
@@ -108,7 +108,7 @@ SELECT jsonb_build_object(
     'failure', (SELECT f.message FROM vyx.failures f
         WHERE f.trader_id = $1 AND f.symbol = $3 AND f."interval" = $4 AND f.close_time = t.close_time LIMIT 1),
     'evaluated', (SELECT (extract(epoch FROM w.evaluated_through) * 1000)::bigint FROM vyx.watermarks w
-        WHERE w.symbol = $3 AND w."interval" = $4),
+        WHERE w.symbol = $3 AND w."interval" = $4 AND w.lane = (SELECT v.lane FROM v)),
     'cooldown', (SELECT jsonb_build_object('of', (extract(epoch FROM s.close_time) * 1000)::bigint,
             'until', (extract(epoch FROM (s.close_time AT TIME ZONE 'UTC' + v.cooldown) AT TIME ZONE 'UTC') * 1000)::bigint,
             'length', v.cooldown::text)

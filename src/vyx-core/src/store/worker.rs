@@ -10,9 +10,11 @@ use crate::sync::{AtomicU64, Ordering};
 pub enum WorkerKind {
     Ingest,
     Evaluate,
+    /// Evaluates what is not to hold up the others.
+    EvaluatePatient,
 }
 
-pub(crate) const KINDS: usize = 2;
+pub(crate) const KINDS: usize = 3;
 
 const PID: usize = 0;
 const STARTED: usize = 1;

@@ -42,7 +42,7 @@ impl Engine {
             let plan = &self.plan.clocks[position];
             let places = if plan.key.symbol.is_some() { 1 } else { self.lanes.len() };
             let slots = if position == 0 { self.slots } else { places };
-            clocks[position] = Clock::new(plan, places, slots, self.version);
+            clocks[position] = Clock::new(plan, places, slots, self.version, self.stop);
             let Some(old) = old_plan.clocks.iter().position(|clock| clock.key == plan.key) else { continue };
             let (nodes, calls) = correspond(plan, &old_plan.clocks[old], |clock, node| {
                 let (old, nodes) = known[usize::from(clock)].as_ref()?;

@@ -27,6 +27,7 @@ pub(super) struct Clock {
     pub scratch: Vec<Vec<f64>>,
     /// The generation of the plan.
     version: u32,
+    pub stop: Option<fn() -> bool>,
     /// The newest recorded run of a clock that all symbols share.
     recorded: Option<(Run, Arc<Record>)>,
 }
@@ -62,7 +63,7 @@ pub(super) struct Record {
 
 impl Clock {
     /// Nothing warm yet, of so many symbols and states. `version` is the plan's generation.
-    pub fn new(plan: &ClockPlan, places: usize, slots: usize, version: u32) -> Clock {
+    pub fn new(plan: &ClockPlan, places: usize, slots: usize, version: u32, stop: Option<fn() -> bool>) -> Clock {
         let mut newest = vec![Vec::new(); plan.steps.len()];
         for &id in &plan.kept {
             newest[id as usize].resize(places, initial(plan.steps[id as usize]));
@@ -74,6 +75,7 @@ impl Clock {
             runs: vec![Run::default(); places],
             scratch: plan.steps.iter().map(|step| vec![initial(*step); CHUNK]).collect(),
             version,
+            stop,
             recorded: None,
         }
     }
@@ -137,7 +139,7 @@ impl Clock {
             let length = if left > CHUNK && left < 2 * CHUNK { left - CHUNK } else { CHUNK.min(left) };
             let scope = core.as_deref().filter(|_| from + length < candles.len()).unwrap_or(scope);
             let lanes = Past { slot, interval: plan.key.interval, candles, from, length, others };
-            exec::run(plan, scope, &mut self.scratch, &mut self.states, &lanes);
+            exec::run(plan, scope, &mut self.scratch, &mut self.states, &lanes, self.stop);
             for &id in wanted {
                 record.columns[id as usize].extend(&self.scratch[id as usize][..length]);
             }

@@ -1,6 +1,7 @@
 //! One kernel for both directions. The lanes of a column are either consecutive candles of one symbol, which pass
 //! through a single state (history), or one new candle of many symbols, each with a state of its own (live).
 
+use super::Stopped;
 use super::bank::Over;
 use super::kernel;
 use super::plan::{ClockPlan, Id, Step};
@@ -32,10 +33,27 @@ pub(super) trait Lanes {
     fn close_time(&self, lane: usize) -> Millis;
 }
 
+/// Nodes between two looks whether to stop: well below a tenth of a second for the dearest of them on a whole chunk.
+const BETWEEN_LOOKS: usize = 32;
+
 /// Evaluates the nodes of `scope`, which must hold the operands of each of its nodes, for the candles of `lanes`.
-pub(super) fn run(plan: &ClockPlan, scope: &[Id], columns: &mut [Vec<f64>], states: &mut States, lanes: &impl Lanes) {
+///
+/// # Panics
+/// With [`Stopped`] as soon as `stop` says so; states and columns are of no use then.
+pub(super) fn run(
+    plan: &ClockPlan,
+    scope: &[Id],
+    columns: &mut [Vec<f64>],
+    states: &mut States,
+    lanes: &impl Lanes,
+    stop: Option<fn() -> bool>,
+) {
     let width = lanes.width();
-    for &id in scope {
+    for (count, &id) in scope.iter().enumerate() {
+        if count % BETWEEN_LOOKS == 0 && stop.is_some_and(|stop| stop()) {
+            // Not `panic!`, whose hook would speak of an error.
+            std::panic::resume_unwind(Box::new(Stopped));
+        }
         let (before, here) = columns.split_at_mut(id as usize);
         let of = |operand: Id| &before[operand as usize][..width];
         let out = &mut here[0][..width];

@@ -44,5 +44,9 @@ pub use outcome::{NotReady, Outcome, Outcomes, Value};
 pub use run::Engine;
 pub use series::{Replay, Series};
 
+/// What an engine unwinds with that was asked to stop, see [`Engine::stopped_when`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stopped;
+
 #[cfg(test)]
 mod tests;

@@ -30,6 +30,7 @@ pub struct Engine {
     pub(super) spare: Vec<usize>,
     /// The generation of the plan: rises with every change of the programs.
     pub(super) version: u32,
+    pub(super) stop: Option<fn() -> bool>,
 }
 
 /// Where one symbol stands.
@@ -89,9 +90,19 @@ impl Engine {
             slots: 0,
             spare: Vec::new(),
             version: 0,
+            stop: None,
         };
-        engine.clocks.push(Clock::new(&engine.plan.clocks[0], 0, 0, 0));
+        engine.clocks.push(Clock::new(&engine.plan.clocks[0], 0, 0, 0, engine.stop));
         engine
+    }
+
+    /// Has `stop` asked every tenth of a second or more often, however much there is to evaluate. When it says yes, what
+    /// is going on ends by unwinding with [`Stopped`], and the engine is of no use any more.
+    #[must_use]
+    pub fn stopped_when(mut self, stop: fn() -> bool) -> Engine {
+        self.stop = Some(stop);
+        self.clocks.iter_mut().for_each(|clock| clock.stop = Some(stop));
+        self
     }
 
     pub fn interval(&self) -> Interval {
@@ -308,7 +319,7 @@ impl Engine {
                 plans: &plans[1..],
                 close,
             };
-            exec::run(plan, &plan.all, &mut own.scratch, &mut own.states, &lanes);
+            exec::run(plan, &plan.all, &mut own.scratch, &mut own.states, &lanes, self.stop);
             own.keep(plan, &plan.all, 0, places);
             for (rule, fire) in self.plan.fires.iter().enumerate() {
                 self.said.step(rule, places, &own.scratch[*fire as usize]);

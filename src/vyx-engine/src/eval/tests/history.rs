@@ -401,3 +401,19 @@ fn a_history_that_was_prepared_is_not_run_at_the_close() {
     }
     assert_eq!(borders, 1);
 }
+
+#[test]
+fn an_engine_that_is_told_to_stop_unwinds_with_that_word() {
+    let (market, at) = market(3);
+    let program = random(&mut Dice(3), OWN, &CLOCKS);
+    let evaluate = |stop: fn() -> bool| {
+        let mut engine = Engine::new(OWN).stopped_when(stop);
+        set(&mut engine, std::slice::from_ref(&program));
+        let stopped = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            drop(engine.evaluate(&market, &[symbol("ETHUSDT")], at));
+        }));
+        stopped.map_err(|word| word.is::<crate::eval::Stopped>())
+    };
+    assert_eq!(evaluate(|| true), Err(true));
+    assert_eq!(evaluate(|| false), Ok(()));
+}
