@@ -478,6 +478,7 @@ DECLARE
     slice constant float8 := 0.5;
     leave_at constant timestamptz := pg_catalog.clock_timestamp() OPERATOR(pg_catalog.+) stay;
     outcome text;
+    paused_since pg_catalog.timestamptz;
 BEGIN
     IF stay IS NULL THEN
         RAISE EXCEPTION 'argument "stay" must not be null'
@@ -485,6 +486,11 @@ BEGIN
     END IF;
     LOOP
         PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+        paused_since := vyx._paused_since('evaluate');
+        IF paused_since IS NOT NULL THEN
+            RAISE NOTICE 'evaluation is paused since %', paused_since USING HINT = 'SELECT vyx_resume(''evaluate'').';
+            EXIT;
+        END IF;
         BEGIN
             PERFORM vyx.settle_versions();
         EXCEPTION WHEN lock_not_available OR serialization_failure THEN

@@ -94,7 +94,8 @@ BEGIN
             ('pg_monitor', ARRAY['vyx_health', 'vyx_metrics', 'vyx_metrics_text', 'vyx_check']),
             -- Operators have evaluated what is due; what comes of it they cannot make up.
             ('vyx_operator', ARRAY['vyx_health', 'vyx_check', 'vyx_evaluate', 'settle_versions', 'upgrade_programs', 'evaluate_once', 'vyx_schedule',
-                                   'vyx_unschedule', 'check_cron', 'cron_command', 'vyx_adopt'])
+                                   'vyx_unschedule', 'check_cron', 'cron_command', 'vyx_adopt',
+                                   'vyx_pause', 'vyx_resume', '_paused_since'])
         ) AS g(role, functions)
         CROSS JOIN pg_catalog.unnest(g.functions) AS f(name)
         JOIN pg_catalog.pg_proc p ON p.proname = f.name

@@ -11,6 +11,7 @@ mod health;
 mod klines;
 mod matching;
 mod metrics;
+mod pause;
 mod screen;
 mod symbols;
 mod templates;

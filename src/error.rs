@@ -3,7 +3,7 @@
 //! Messages follow Postgres' style: lower case, no full stop, the value quoted; the remedy is in the HINT.
 
 use crate::compile::Failure;
-use crate::guc;
+use crate::{guc, pause};
 use pgrx::PgSqlErrorCode::{self, *};
 use pgrx::pg_sys::panic::ErrorReport;
 use vyx_core::Interval;
@@ -28,6 +28,10 @@ pub enum Error {
     UnknownTrader(uuid::Uuid),
     /// Neither `edge` nor `match`.
     UnknownFireOn(String),
+    /// Neither `ingest` nor `evaluate`.
+    UnknownWorker(String),
+    /// A pause, or its end, could not be written.
+    Pause(std::io::Error),
     NeverFilled(String, Interval),
     Busy(String, Interval),
     /// A script was given and no program came of it.
@@ -43,7 +47,9 @@ impl Error {
             | Error::UntrackedInterval(_)
             | Error::MalformedSymbol(..)
             | Error::LimitOutOfRange(..)
-            | Error::UnknownFireOn(_) => ERRCODE_INVALID_PARAMETER_VALUE,
+            | Error::UnknownFireOn(_)
+            | Error::UnknownWorker(_) => ERRCODE_INVALID_PARAMETER_VALUE,
+            Error::Pause(_) => ERRCODE_IO_ERROR,
             Error::UnknownSymbol(_) | Error::UnknownTrader(_) => ERRCODE_UNDEFINED_OBJECT,
             Error::NeverFilled(..) => ERRCODE_INSUFFICIENT_RESOURCES,
             Error::Busy(..) => ERRCODE_LOCK_NOT_AVAILABLE,
@@ -69,6 +75,8 @@ impl Error {
             Error::LimitOutOfRange(limit, max) => format!("limit {limit} is out of range: it must be 1 to {max}"),
             Error::UnknownTrader(id) => format!("no trader \"{id}\""),
             Error::UnknownFireOn(text) => format!("unknown fire_on \"{}\"", shortened(text)),
+            Error::UnknownWorker(text) => format!("unknown worker \"{}\"", shortened(text)),
+            Error::Pause(error) => format!("the data directory cannot be written: {error}"),
             Error::NeverFilled(symbol, interval) => {
                 format!("no klines of \"{symbol}\" at \"{interval}\" have arrived yet")
             }
@@ -129,6 +137,11 @@ impl Error {
             Error::UnknownFireOn(_) => {
                 "Use edge, for the first candle that matches, or match, for each of them.".into()
             }
+            Error::UnknownWorker(_) => {
+                let words: Vec<_> = pause::WORKERS.iter().map(|(word, _)| *word).collect();
+                format!("Use one of {}.", words.join(", "))
+            }
+            Error::Pause(_) => "Nothing has changed; try again when it can be written.".into(),
             Error::NeverFilled(..) => {
                 "The feed has just started, or is down: SELECT * FROM vyx_health() says which.".into()
             }

@@ -26,6 +26,7 @@
 //! | `vyx-engine` | programs, indicators, evaluation as columns | scripts, rings, Postgres |
 //! | `vyx-compiler` | script text to program, in a confined process of its own | Postgres; it is not linked here |
 //! | [`guc`] | the settings | |
+//! | [`pause`] | the kill switches | who obeys them |
 //! | [`shmem`] | the one place where references are made from Postgres' shared memory | SQL |
 //! | [`worker`] | the processes `vyx ingest` and `vyx evaluate` | parsing, arithmetic |
 //! | [`compile`] | starts the compiler, feeds it, reaps it | the language |
@@ -51,6 +52,7 @@ mod encoding;
 mod error;
 mod evaluate;
 mod guc;
+mod pause;
 mod shmem;
 mod templates;
 mod worker;
@@ -84,6 +86,9 @@ extension_sql_file!(
         vyx_series,
         vyx_gaps,
         vyx_health,
+        vyx_pause,
+        vyx_resume,
+        _paused_since,
         vyx_metrics,
         vyx_version,
         vyx_validate,

@@ -6,7 +6,7 @@
 #![allow(unsafe_code)]
 
 use crate::error::Error;
-use crate::guc;
+use crate::{guc, pause};
 use pgrx::pg_sys;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
@@ -92,7 +92,7 @@ unsafe extern "C-unwind" fn on_startup() {
         let aligned = begin.add(begin.align_offset(CACHE_LINE)).cast::<AtomicU64>();
         if !found {
             let words = std::slice::from_raw_parts(aligned, shape.words());
-            Store::initialize(words, &shape).expect("the area has the shape's size");
+            pause::restore(&Store::initialize(words, &shape).expect("the area has the shape's size"));
         }
         pg_sys::LWLockRelease(lock);
         WORDS.store(shape.words(), Ordering::Relaxed);

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use vyx_sim::Kind;
 
 /// One with a name beyond ASCII.
-const SYMBOLS: [&str; 4] = ["BTCUSDT", "ETHUSDT", "SOLUSDT", "币安人生USDT"];
+pub const SYMBOLS: [&str; 4] = ["BTCUSDT", "ETHUSDT", "SOLUSDT", "币安人生USDT"];
 const MINUTE: i64 = 60_000;
 /// pg_cron starts jobs on the minute, of this machine's clock.
 const CRON: Duration = Duration::from_secs(100);
@@ -112,7 +112,7 @@ fn play(name: &str, by: By) {
 }
 
 /// Waits until some more candles have been evaluated, and compares everything through them.
-fn finish(stage: &Stage, session: &Session, rules: &[&Rule]) {
+pub fn finish(stage: &Stage, session: &Session, rules: &[&Rule]) {
     let target = stage.exchange.market_time() + 12 * MINUTE;
     let through = target - target.rem_euclid(5 * MINUTE) - 1;
     until_within(CRON, "everything due has been evaluated", || {

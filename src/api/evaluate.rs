@@ -3,13 +3,13 @@
 use super::{parse_interval, timestamp};
 use crate::error::Error;
 use crate::evaluate::{Evaluator, Lane, Request};
-use crate::{guc, shmem};
+use crate::{guc, pause, shmem};
 use pgrx::JsonB;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use std::cell::Cell;
 use vyx_core::Interval;
-use vyx_core::store::Store;
+use vyx_core::store::{Store, WorkerKind};
 
 /// Market time: the largest time seen from the exchange; NULL before the first, and where vyx is not preloaded.
 #[pg_extern(stable, parallel_safe, schema = "vyx", requires = ["schema"])]
@@ -23,7 +23,8 @@ thread_local! {
     static EVALUATORS: Cell<Option<[Evaluator; 2]>> = const { Cell::new(None) };
 }
 
-/// What is due and comes of it, as a batch for `vyx.commit_batch`; NULL when nothing is due.
+/// What is due and comes of it, as a batch for `vyx.commit_batch`; NULL when nothing is due, and while
+/// evaluation is paused.
 ///
 /// # Errors
 /// An interval that does not exist or is not tracked.
@@ -33,6 +34,9 @@ thread_local! {
 fn _evaluate_batch(interval: Option<&str>) -> Result<Option<JsonB>, ErrorReport> {
     let store = shmem::store()?;
     let only = interval.map(|text| tracked(&store, text)).transpose()?;
+    if pause::since(&store, WorkerKind::Evaluate).is_some() {
+        return Ok(None);
+    }
     // Taken out meanwhile: an error on the way leaves none behind that is half done.
     let mut evaluators = EVALUATORS.take().unwrap_or_default();
     let batch = [Lane::Prompt, Lane::Patient].into_iter().zip(&mut evaluators).find_map(|(lane, evaluator)| {

@@ -4,7 +4,7 @@
 
 use super::timestamp;
 use crate::worker::{evaluate, wall_time};
-use crate::{guc, shmem};
+use crate::{guc, pause, shmem};
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use vyx_core::Millis;
@@ -19,6 +19,9 @@ const HEARTBEAT_OVERDUE: Millis = Millis(10_000);
 fn assess(store: &Store<'static>, now: Millis) -> (&'static str, String) {
     let overdue = |worker: &WorkerStatus| now.0 - worker.heartbeat.0 > HEARTBEAT_OVERDUE.0;
     let gauge = |gauge| store.gauge(gauge);
+    if let Some(paused) = paused(store) {
+        return paused;
+    }
     let ingest = match store.worker(WorkerKind::Ingest).status() {
         None => return ("down", format!("vyx ingest is not running: {}", why_absent())),
         Some(worker) if overdue(&worker) => {
@@ -76,6 +79,21 @@ fn assess(store: &Store<'static>, now: Millis) -> (&'static str, String) {
         0 => ("ok", "every series is followed".into()),
         quiet => ("ok", format!("every series is followed; {quiet} are quiet, connected and with nothing to say")),
     }
+}
+
+/// The state where somebody has paused a worker, which explains whatever else is missing.
+fn paused(store: &Store<'static>) -> Option<(&'static str, String)> {
+    let since = |kind| {
+        let at = timestamp(pause::since(store, kind)?)?;
+        Some(at.to_iso_string_with_timezone("UTC").unwrap_or_else(|_| at.to_iso_string()))
+    };
+    let ingest = since(WorkerKind::Ingest)
+        .map(|since| format!("market data is paused since {since}: SELECT vyx_resume('ingest')"));
+    let evaluate = since(WorkerKind::Evaluate)
+        .map(|since| format!("evaluation is paused since {since}: SELECT vyx_resume('evaluate')"));
+    let status = if ingest.is_some() { "down" } else { "degraded" };
+    let reasons: Vec<String> = ingest.into_iter().chain(evaluate).collect();
+    (!reasons.is_empty()).then(|| (status, reasons.join("; ")))
 }
 
 /// Why a worker that should be there is not, as far as it can be told from here.

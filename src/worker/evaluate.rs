@@ -5,9 +5,9 @@
 
 #![allow(unsafe_code)]
 
-use super::{reload_settings, wall_time};
+use super::{leave, reload_settings, wall_time};
 use crate::evaluate::{Batch, Evaluator, Lane, Request};
-use crate::{guc, shmem};
+use crate::{guc, pause, shmem};
 use pgrx::datum::DatumWithOid;
 use pgrx::pg_sys;
 use pgrx::pg_sys::panic::CaughtError;
@@ -82,6 +82,7 @@ pub extern "C-unwind" fn vyx_evaluate_main(arg: pg_sys::Datum) {
     let block = store.worker(kind(lane));
     block.set_state("starting");
     block.started(std::process::id() as i32, shmem::proc_number(), wall_time());
+    sit_out_pause(&store, lane);
     connect(&store, lane);
     pin_settings();
     let evaluator = Evaluator::default();
@@ -114,6 +115,16 @@ fn connect(store: &Store<'static>, lane: Lane) {
     // SAFETY: the library asked for a connection when it registered the worker; a null user is the bootstrap user.
     unsafe { pg_sys::BackgroundWorkerInitializeConnection(database.as_ptr(), std::ptr::null(), 0) };
     store.set_gauge(Gauge::EvaluateConnects, 0);
+}
+
+/// Waits while evaluation is paused: without a connection, so that the database can be dropped, renamed or copied.
+fn sit_out_pause(store: &Store<'static>, lane: Lane) {
+    let block = store.worker(kind(lane));
+    while pause::since(store, WorkerKind::Evaluate).is_some() {
+        block.set_state("paused");
+        block.heartbeat(wall_time());
+        wait(TURN);
+    }
 }
 
 /// 1, 2, 4 … seconds after so many failures.
@@ -224,6 +235,7 @@ impl Worker {
                 reload_settings();
                 self.seen = None;
             }
+            self.leave_if_paused();
             block.heartbeat(wall_time());
             let longest = match self.turn() {
                 Ok(Turn::Written | Turn::Prepared) => Duration::ZERO,
@@ -258,10 +270,18 @@ impl Worker {
         }
     }
 
+    /// To be paused is to end: the next process waits before it connects.
+    fn leave_if_paused(&self) {
+        if pause::since(&self.store, WorkerKind::Evaluate).is_some() {
+            leave()
+        }
+    }
+
     fn rest(&self, length: Duration) {
         let until = Instant::now() + length;
         while Instant::now() < until {
             wait(TURN);
+            self.leave_if_paused();
             self.store.worker(kind(self.lane)).heartbeat(wall_time());
         }
     }
@@ -302,6 +322,7 @@ impl Worker {
             self.seen = Some(closes);
             return Ok(Turn::Idle);
         };
+        self.leave_if_paused(); // evaluating may have taken a while
         match transaction(|| commit(&batch))? {
             None => Ok(Turn::Blocked("idle: the extension is not created in this database")),
             Some(outcome) => match outcome?.as_str() {

@@ -6,7 +6,7 @@
 
 use super::runtime::Turns;
 use super::{leave, reload_settings, wall_time};
-use crate::{guc, shmem};
+use crate::{guc, pause, shmem};
 use pgrx::bgworkers::{BackgroundWorker, SignalWakeFlags};
 use pgrx::pg_sys;
 use pgrx::prelude::*;
@@ -42,7 +42,7 @@ pub extern "C-unwind" fn vyx_ingest_main(_arg: pg_sys::Datum) {
     let sink = Rc::new(StoreSink::new(store, Process { store }));
     let first = settings(&sink);
     let mut snapshot = SnapshotFile::new(SNAPSHOT_FILE, header(&first));
-    if !restore(&mut snapshot, &sink, &worker) {
+    if !restore(&mut snapshot, &sink, &worker) || !sit_out_pause(&sink, &worker) {
         worker.stopped();
         leave()
     }
@@ -51,7 +51,8 @@ pub extern "C-unwind" fn vyx_ingest_main(_arg: pg_sys::Datum) {
     let mut feed = Turns::of(async move { vyx_feed::run(current, &*spoken_to).await })
         .unwrap_or_else(|error| panic!("vyx ingest: no runtime: {error}"));
 
-    while BackgroundWorker::wait_latch(Some(Duration::ZERO)) {
+    // To be paused is to end: the next process reads the rings and waits, with no connection and no task left over.
+    while BackgroundWorker::wait_latch(Some(Duration::ZERO)) && pause::since(&store, WorkerKind::Ingest).is_none() {
         if BackgroundWorker::sighup_received() {
             reload_settings();
             let new = settings(&sink);
@@ -126,6 +127,19 @@ fn restore(snapshot: &mut SnapshotFile, sink: &Sink, worker: &WorkerBlock) -> bo
             warning!("vyx ingest: the snapshot {SNAPSHOT_FILE} is not used: {why}; history is fetched anew");
         }
         Loaded::Refused(_) => {}
+    }
+    sink.forget_trouble();
+    goes_on
+}
+
+/// Waits while ingest is paused; `false` when the process is to end meanwhile.
+fn sit_out_pause(sink: &Sink, worker: &WorkerBlock) -> bool {
+    let store = sink.writer().store();
+    let mut goes_on = true;
+    while goes_on && pause::since(&store, WorkerKind::Ingest).is_some() {
+        worker.set_state("paused");
+        worker.heartbeat(wall_time());
+        goes_on = BackgroundWorker::wait_latch(Some(TURN));
     }
     sink.forget_trouble();
     goes_on

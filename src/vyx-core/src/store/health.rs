@@ -85,6 +85,8 @@ named! {
         SkewMs "skew_ms" "Exchange's clock minus local clock, in milliseconds.",
         LastFrame "last_frame" "Local time of the newest frame, in milliseconds since 1970; 0 before the first.",
         EvaluateConnects "evaluate_connects" "Attempts of vyx evaluate to connect to its database since it last did.",
+        IngestPausedSince "ingest_paused_since" "Local time since which vyx ingest is paused, in milliseconds since 1970; 0: it is not.",
+        EvaluatePausedSince "evaluate_paused_since" "Local time since which evaluation is paused, in milliseconds since 1970; 0: it is not.",
     }
 }
 
