@@ -456,6 +456,9 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     batch jsonb;
 BEGIN
+    -- All or none, without waiting: who drops the extension would otherwise wait for one of them, and this for another.
+    LOCK TABLE vyx.writer, vyx.watermarks, vyx.trader_versions, vyx.pending, vyx.cycles, vyx.failures, vyx.signals
+        IN ACCESS SHARE MODE NOWAIT;
     batch := vyx._evaluate_batch("interval");
     IF batch IS NULL THEN
         RETURN 'idle';

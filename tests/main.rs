@@ -9,6 +9,7 @@ mod crashes;
 mod faults;
 mod ledger;
 mod market;
+mod neighbour;
 mod pause;
 mod readme;
 mod replay;

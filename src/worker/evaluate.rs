@@ -13,7 +13,7 @@ use pgrx::pg_sys;
 use pgrx::pg_sys::panic::CaughtError;
 use pgrx::prelude::*;
 use std::cell::Cell;
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::panic::AssertUnwindSafe;
 use std::time::{Duration, Instant};
 use vyx_core::store::{Gauge, Store, WorkerKind};
@@ -25,9 +25,12 @@ const RETRY: Duration = Duration::from_secs(1);
 /// The longest pause after errors that follow one another, and between attempts to connect.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
-/// Turns in a row that waited for a lock in vain before it is said: each has waited a second, which somebody who writes
-/// may well take.
-const MANY_LOCKED: u32 = 5;
+/// Locks that others hold for longer than this are said: somebody who changes a table may well take a second or two.
+const LONG_LOCKED: Duration = Duration::from_secs(5);
+
+/// The tables that evaluation reads and writes, but for those that a tenant can lock as a whole.
+const TABLES: [&CStr; 7] =
+    [c"writer", c"watermarks", c"trader_versions", c"pending", c"cycles", c"failures", c"signals"];
 
 /// Its state where nothing is wrong; any other says what is.
 pub const WELL: &str = "waiting for closes";
@@ -86,7 +89,7 @@ pub extern "C-unwind" fn vyx_evaluate_main(arg: pg_sys::Datum) {
     connect(&store, lane);
     pin_settings();
     let evaluator = Evaluator::default();
-    Worker { store, lane, evaluator, seen: None, prepared: None, failures: 0, locked: 0, outdated: true }.run()
+    Worker { store, lane, evaluator, seen: None, prepared: None, failures: 0, locked: None, outdated: true }.run()
 }
 
 #[pg_guard]
@@ -134,7 +137,7 @@ fn pause(failures: i64) -> Duration {
 
 /// Settings that a database or a role may have been given, and that its transactions must not depend on.
 fn pin_settings() {
-    const PINNED: [(&std::ffi::CStr, &std::ffi::CStr); 6] = [
+    const PINNED: [(&CStr, &CStr); 6] = [
         (c"search_path", c"pg_catalog, pg_temp"),
         (c"lock_timeout", c"1s"),
         (c"default_transaction_isolation", c"read committed"),
@@ -200,7 +203,7 @@ enum Turn {
 
 /// Why a turn came to nothing.
 enum Trouble {
-    /// Another session held a lock for longer than `lock_timeout`: as good as a race that was lost.
+    /// Another session holds a lock that is in the way: as good as a race that was lost.
     Locked(String),
     Failed(String),
 }
@@ -223,8 +226,8 @@ struct Worker {
     prepared: Option<u64>,
     /// Turns that failed in a row.
     failures: i64,
-    /// Turns in a row that waited for a lock in vain.
-    locked: u32,
+    /// Since when every turn has found a lock in its way, and whether that was said.
+    locked: Option<(Instant, bool)>,
 }
 
 impl Worker {
@@ -248,11 +251,11 @@ impl Worker {
                     RETRY
                 }
                 Err(Trouble::Locked(why)) => {
-                    self.locked += 1;
-                    if self.locked == MANY_LOCKED {
-                        warning!("vyx evaluate: {why}, {MANY_LOCKED} times in a row");
-                    }
-                    if self.locked >= MANY_LOCKED {
+                    let (since, said) = self.locked.get_or_insert((Instant::now(), false));
+                    if since.elapsed() >= LONG_LOCKED {
+                        if !std::mem::replace(said, true) {
+                            warning!("vyx evaluate: {why}, for more than {} s", LONG_LOCKED.as_secs());
+                        }
                         block.set_state(&format!("locked out: {why}"));
                     }
                     self.rest(TURN);
@@ -265,7 +268,7 @@ impl Worker {
                     continue;
                 }
             };
-            (self.failures, self.locked) = (0, 0);
+            (self.failures, self.locked) = (0, None);
             wait(longest);
         }
     }
@@ -384,21 +387,27 @@ fn commit(batch: &Batch) -> Result<String, String> {
 /// Runs `body` in a transaction as vyx_owner, who has no rights but on vyx's tables, so that whatever a trigger or an
 /// operator might do there is done without the bootstrap user's. `None` where the extension is not created.
 ///
+/// Its tables are locked first, all or none and without waiting: who drops or alters them would otherwise wait for one
+/// that this transaction has, and this transaction for one that he has.
+///
 /// # Errors
 /// As for [`guarded`].
 fn transaction<T>(body: impl FnOnce() -> T) -> Result<Option<T>, Trouble> {
-    guarded(|| {
+    let outcome = guarded(|| {
         // SAFETY: outside of any transaction, on the main thread; a snapshot is needed for SPI. The user is put back
         // before the commit, and by the abort.
         unsafe {
+            report(pg_sys::BackendState::STATE_RUNNING);
             pg_sys::SetCurrentStatementStartTimestamp();
             pg_sys::StartTransactionCommand();
             pg_sys::PushActiveSnapshot(pg_sys::GetTransactionSnapshot());
             let mut user = pg_sys::InvalidOid;
             let mut context = 0;
             pg_sys::GetUserIdAndSecContext(&mut user, &mut context);
-            let there = pg_sys::get_extension_oid(c"vyx".as_ptr(), true) != pg_sys::InvalidOid;
-            let result = there.then(|| {
+            let is_there = || pg_sys::get_extension_oid(c"vyx".as_ptr(), true) != pg_sys::InvalidOid;
+            let is_free = !is_there() || lock_tables();
+            // Asked again: whoever held the locks may have dropped it.
+            let result = (is_free && is_there()).then(|| {
                 let owner = pg_sys::get_role_oid(c"vyx_owner".as_ptr(), false);
                 let restricted = pg_sys::SECURITY_LOCAL_USERID_CHANGE | pg_sys::SECURITY_RESTRICTED_OPERATION;
                 pg_sys::SetUserIdAndSecContext(owner, context | restricted as i32);
@@ -408,9 +417,31 @@ fn transaction<T>(body: impl FnOnce() -> T) -> Result<Option<T>, Trouble> {
             pg_sys::PopActiveSnapshot();
             pg_sys::CommitTransactionCommand();
             pg_sys::pgstat_report_stat(true);
-            result
+            report(pg_sys::BackendState::STATE_IDLE);
+            if is_free { Ok(result) } else { Err(Trouble::Locked("a table of vyx is locked".to_owned())) }
         }
-    })
+    });
+    outcome.and_then(|inner| inner)
+}
+
+/// Locks every table of [`TABLES`] that is there until the end of the transaction; `false` if somebody is in the way.
+fn lock_tables() -> bool {
+    // SAFETY: inside a transaction, on the main thread; names are NUL-terminated, and what is dropped meanwhile is as good
+    // as never found.
+    unsafe {
+        let schema = pg_sys::get_namespace_oid(c"vyx".as_ptr(), true);
+        TABLES.iter().all(|name| {
+            let table = pg_sys::get_relname_relid(name.as_ptr(), schema);
+            table == pg_sys::InvalidOid
+                || pg_sys::ConditionalLockRelationOid(table, pg_sys::AccessShareLock as pg_sys::LOCKMODE)
+        })
+    }
+}
+
+/// Tells pg_stat_activity whether it works: a worker that says nothing shows no state.
+fn report(state: pg_sys::BackendState::Type) {
+    // SAFETY: writes this process' own entry; the text is copied.
+    unsafe { pg_sys::pgstat_report_activity(state, c"vyx evaluate".as_ptr()) }
 }
 
 /// Runs `body` and, where it fails, aborts its transaction: a worker that ended instead would start every second anew,
@@ -429,6 +460,7 @@ fn guarded<T>(body: impl FnOnce() -> T) -> Result<T, Trouble> {
             // SAFETY: the error was copied and flushed on its way here; aborting releases what a transaction held, and
             // does nothing outside of one.
             unsafe { pg_sys::AbortCurrentTransaction() };
+            report(pg_sys::BackendState::STATE_IDLE);
             if is_lock {
                 return Err(Trouble::Locked(why));
             }

@@ -21,6 +21,13 @@ pub struct Stage {
 impl Stage {
     /// Starts an exchange and a server with vyx loaded that follows these of its symbols.
     pub fn start(name: &str, symbols: &[&str], exchange: Settings, settings: &[(&str, &str)]) -> Stage {
+        let stage = Stage::bare(name, symbols, exchange, settings);
+        stage.cluster.session().run("CREATE EXTENSION vyx");
+        stage
+    }
+
+    /// The same without the extension in any database.
+    pub fn bare(name: &str, symbols: &[&str], exchange: Settings, settings: &[(&str, &str)]) -> Stage {
         let truth = Truth::new(&exchange);
         let exchange_settings = Settings { start: exchange.start.or(Some(START)), ..exchange };
         let exchange = Simulator::start(exchange_settings.clone()).expect("the simulator starts");
@@ -34,8 +41,6 @@ impl Stage {
         ];
         all.extend(settings);
         let cluster = Cluster::start(name, &all);
-        let session = cluster.session();
-        session.run("CREATE EXTENSION vyx");
         let ring_size = settings.iter().find(|(name, _)| *name == "vyx.ring_size");
         let ring_size = ring_size.map(|(_, size)| size.parse().expect("a number of slots"));
         Stage { exchange, cluster, truth, settings: exchange_settings, ring_size }
