@@ -6,6 +6,7 @@ mod harness;
 mod ask;
 mod conditions;
 mod crashes;
+mod ending;
 mod faults;
 mod ledger;
 mod market;
