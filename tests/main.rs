@@ -18,5 +18,6 @@ mod rights;
 mod settings;
 mod signals;
 mod snapshot;
+mod storm;
 mod traders;
 mod universe;

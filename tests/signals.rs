@@ -154,7 +154,7 @@ fn watermarks(session: &Session) -> Vec<(String, i64)> {
 }
 
 /// What the tables say of themselves adds up.
-fn check_accounts(session: &Session, through: i64) {
+pub fn check_accounts(session: &Session, through: i64) {
     let wrong = session.rows(
         "SELECT c::text FROM vyx.cycles c
          WHERE close_time <= vyx.at($1)

@@ -133,6 +133,11 @@ impl Cluster {
         &self.root
     }
 
+    /// The directory of the server's socket, for whoever connects while somebody else stops and starts the server.
+    pub fn socket(&self) -> &Path {
+        &self.socket
+    }
+
     /// Copies the running cluster as an administrator would, without its log of changes, into a directory below the
     /// clusters' one.
     pub fn base_backup(&self, name: &str) -> PathBuf {
