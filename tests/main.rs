@@ -15,6 +15,7 @@ mod pause;
 mod readme;
 mod replay;
 mod rights;
+mod room;
 mod settings;
 mod signals;
 mod snapshot;
