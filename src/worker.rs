@@ -71,12 +71,6 @@ fn reload_settings() {
     unsafe { pg_sys::ProcessConfigFile(pg_sys::GucContext::PGC_SIGHUP) }
 }
 
-/// Whether this process, a session's or a worker's, was told to end: at its next look for interrupts it will.
-pub fn is_ending() -> bool {
-    // SAFETY: a plain word that a signal handler of this process sets, on this thread.
-    unsafe { (&raw const pg_sys::ProcDiePending).read_volatile() != 0 }
-}
-
 /// Ends this process so that the postmaster starts it again: after exit code 0 it never would.
 fn leave() -> ! {
     // SAFETY: the last call of this process, on its main thread.

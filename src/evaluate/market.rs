@@ -1,6 +1,5 @@
 //! The store as the engine sees it: closed candles of tracked series.
 
-use crate::worker::is_ending;
 use std::cell::{Cell, RefCell};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use vyx_core::store::{Columns, Completeness, ReadError, Series, Store};
@@ -105,12 +104,6 @@ impl Market for StoreMarket<'_> {
     }
 
     fn closed(&self, symbol: &Symbol, interval: Interval, from: i64, through: i64, into: &mut Candles) {
-        // Who is to end runs no further histories: of many traders they may take seconds, in which nobody looks for
-        // interrupts.
-        if is_ending() {
-            self.failed.set(true);
-            return;
-        }
         let Some(series) = self.series(symbol, interval) else { return };
         let mut columns = self.columns.borrow_mut();
         if self.columns(series, from, through, &mut columns).is_err() {

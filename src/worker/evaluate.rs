@@ -29,8 +29,19 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 const LONG_LOCKED: Duration = Duration::from_secs(5);
 
 /// The tables that evaluation reads and writes, but for those that a tenant can lock as a whole.
-const TABLES: [&CStr; 7] =
-    [c"writer", c"watermarks", c"trader_versions", c"pending", c"cycles", c"failures", c"signals"];
+const TABLES: [&CStr; 11] = [
+    c"writer",
+    c"watermarks",
+    c"trader_versions",
+    c"pending",
+    c"cycles",
+    c"failures",
+    c"resting",
+    c"tallies",
+    c"delivered",
+    c"signals",
+    c"shadow_signals",
+];
 
 /// Its state where nothing is wrong; any other says what is.
 pub const WELL: &str = "waiting for closes";
@@ -440,8 +451,12 @@ fn lock_tables() -> bool {
 
 /// Tells pg_stat_activity whether it works: a worker that says nothing shows no state.
 fn report(state: pg_sys::BackendState::Type) {
+    let name = match LANE.get() {
+        Lane::Prompt => c"vyx evaluate",
+        Lane::Patient => c"vyx evaluate patient",
+    };
     // SAFETY: writes this process' own entry; the text is copied.
-    unsafe { pg_sys::pgstat_report_activity(state, c"vyx evaluate".as_ptr()) }
+    unsafe { pg_sys::pgstat_report_activity(state, name.as_ptr()) }
 }
 
 /// Runs `body` and, where it fails, aborts its transaction: a worker that ended instead would start every second anew,
