@@ -478,9 +478,9 @@ CREATE PROCEDURE @extschema@.vyx_evaluate("interval" text DEFAULT NULL, stay pg_
 LANGUAGE plpgsql AS $$
 DECLARE
     -- Market time may run faster than this machine's clock, and a close must not wait for the next minute.
-    slice constant float8 := 0.5;
-    leave_at constant timestamptz := pg_catalog.clock_timestamp() OPERATOR(pg_catalog.+) stay;
-    outcome text;
+    slice constant pg_catalog.float8 := 0.5;
+    leave_at constant pg_catalog.timestamptz := pg_catalog.clock_timestamp() OPERATOR(pg_catalog.+) stay;
+    outcome pg_catalog.text;
     paused_since pg_catalog.timestamptz;
 BEGIN
     IF stay IS NULL THEN

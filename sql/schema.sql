@@ -42,12 +42,13 @@ BEGIN
     IF EXISTS (
         SELECT FROM pg_catalog.pg_roles r
         WHERE r.rolname OPERATOR(pg_catalog.=) 'vyx_owner'
-          AND (r.rolcanlogin OR r.rolsuper OR r.rolbypassrls OR r.rolcreaterole
-               OR EXISTS (SELECT FROM pg_catalog.pg_auth_members m WHERE m.roleid OPERATOR(pg_catalog.=) r.oid))
+          AND (r.rolcanlogin OR r.rolsuper OR r.rolbypassrls OR r.rolcreaterole OR r.rolcreatedb OR r.rolreplication
+               OR EXISTS (SELECT FROM pg_catalog.pg_auth_members m
+                          WHERE r.oid OPERATOR(pg_catalog.=) m.roleid OR r.oid OPERATOR(pg_catalog.=) m.member))
     ) THEN
         RAISE EXCEPTION 'role "vyx_owner" exists and has members or more rights than vyx gives it'
             USING ERRCODE = 'object_not_in_prerequisite_state',
-                  HINT = 'Drop it, or make it NOLOGIN NOSUPERUSER NOBYPASSRLS NOCREATEROLE and revoke it from its members.';
+                  HINT = 'Drop it, or make it NOLOGIN NOSUPERUSER NOBYPASSRLS NOCREATEROLE NOCREATEDB NOREPLICATION, a member of nothing and without members.';
     END IF;
 END
 $$;

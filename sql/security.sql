@@ -40,15 +40,46 @@ CREATE VIEW vyx.builtin_traders WITH (security_barrier = true) AS
     FROM vyx.traders t WHERE t.user_id IS NULL;
 COMMENT ON VIEW vyx.builtin_traders IS 'Traders whose signals everybody sees, without their scripts.';
 
+-- Of the same name and another signature it would be preferred to vyx's own where arguments are unknown literals.
+DO $$
+DECLARE
+    stranger text;
+BEGIN
+    SELECT p.oid::pg_catalog.regprocedure::text INTO stranger
+    FROM pg_catalog.pg_proc p
+    WHERE p.pronamespace = '@extschema@'::pg_catalog.regnamespace
+      AND EXISTS (SELECT FROM pg_catalog.pg_proc own
+                  JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND d.objid = own.oid AND d.deptype = 'e'
+                  JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid AND e.extname = 'vyx'
+                  WHERE own.proname = p.proname AND own.pronamespace = p.pronamespace)
+      AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
+                      JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid AND e.extname = 'vyx'
+                      WHERE d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND d.objid = p.oid AND d.deptype = 'e')
+    LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'function % has the name of one of vyx and is not of it', stranger
+            USING ERRCODE = 'duplicate_function',
+                  HINT = 'Drop or rename it, or give vyx a schema in which nobody else creates anything: CREATE EXTENSION vyx SCHEMA ....';
+    END IF;
+END
+$$;
+
 DO $$
 DECLARE
     thing record;
     grantee text;
 BEGIN
-    -- A clean slate: take away what CREATE and default privileges gave.
+    -- A clean slate: take away what CREATE and default privileges gave. Row types too: a column of one in somebody's own
+    -- table would forbid to alter ours.
     FOR thing IN
-        SELECT 'TABLE' AS kind, c.oid::pg_catalog.regclass::text AS name, c.relacl AS acl, c.relowner AS owner
-        FROM pg_catalog.pg_class c WHERE c.relnamespace = 'vyx'::pg_catalog.regnamespace AND c.relkind IN ('r', 'v')
+        SELECT 'SCHEMA' AS kind, 'vyx' AS name, n.nspacl AS acl, n.nspowner AS owner
+        FROM pg_catalog.pg_namespace n WHERE n.nspname = 'vyx'
+        UNION ALL
+        SELECT 'TYPE', t.oid::pg_catalog.regtype::text, coalesce(t.typacl, pg_catalog.acldefault('T', t.typowner)), t.typowner
+        FROM pg_catalog.pg_type t WHERE t.typnamespace = 'vyx'::pg_catalog.regnamespace AND t.typelem = 0
+        UNION ALL
+        SELECT 'TABLE', c.oid::pg_catalog.regclass::text, c.relacl, c.relowner
+        FROM pg_catalog.pg_class c WHERE c.relnamespace = 'vyx'::pg_catalog.regnamespace AND c.relkind IN ('r', 'v', 'S')
         UNION ALL
         SELECT 'ROUTINE', p.oid::pg_catalog.regprocedure::text, coalesce(p.proacl, pg_catalog.acldefault('f', p.proowner)), p.proowner
         FROM pg_catalog.pg_proc p

@@ -68,7 +68,7 @@ impl Error {
             Error::NotPreloaded => "vyx is not loaded at server start".into(),
             Error::Layout(error) => format!("vyx's shared memory is of another version: {error}"),
             Error::NullArgument(name) => format!("argument \"{name}\" must not be null"),
-            Error::UnknownInterval(text) => format!("unknown interval \"{text}\""),
+            Error::UnknownInterval(text) => format!("unknown interval \"{}\"", shortened(text)),
             Error::UntrackedInterval(interval) => format!("interval \"{interval}\" is not tracked"),
             Error::MalformedSymbol(text, why) => format!("malformed symbol \"{}\": {why}", shortened(text)),
             Error::UnknownSymbol(symbol) => format!("unknown symbol \"{symbol}\""),
