@@ -9,7 +9,11 @@ DEMO=$ROOT/tests/demo
 VYX=$(readlink -m "$ROOT/.vyx")
 PG_MAJOR=15
 PGRX_VERSION=0.18.1
+# What looks for holes in SQL scripts, and the parser it was tried with.
+PGSPOT_VERSION=0.9.4
+PGLAST_VERSION=7.21
 CACHE=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/vyx
+PGSPOT=$CACHE/tools/pgspot-$PGSPOT_VERSION
 export USER=${USER:-$(id -un)}
 
 # A fresh checkout in CI keeps what was compiled before.

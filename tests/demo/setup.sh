@@ -9,6 +9,7 @@ if [[ ${1:-} == test ]]; then
   [[ -n ${PG_CONFIG:-} ]] || packages+=("postgresql-$PG_MAJOR-wal2json")
   # cargo-pgrx becomes the user postgres by sudo, also when it is root.
   ! is_root || packages+=(sudo)
+  packages+=(python3-venv)
 fi
 
 missing_packages() {
@@ -57,4 +58,14 @@ if ! find_pgrx; then
   say "Installing cargo-pgrx $PGRX_VERSION into $CACHE/tools (a few minutes, once)"
   note "a cargo-pgrx of your own stays as it is"
   cargo install cargo-pgrx --version "=$PGRX_VERSION" --locked --root "$CACHE/tools"
+fi
+
+# The checker of installation and upgrade scripts, in an environment of its own. The version is part of the path, so that
+# another one is installed beside it.
+if [[ ${1:-} == test && ! -e $PGSPOT/ready ]]; then
+  say "Installing pgspot $PGSPOT_VERSION into $PGSPOT"
+  rm -rf "$PGSPOT"
+  python3 -m venv "$PGSPOT"
+  "$PGSPOT/bin/pip" --quiet --disable-pip-version-check install "pgspot==$PGSPOT_VERSION" "pglast==$PGLAST_VERSION"
+  touch "$PGSPOT/ready"
 fi

@@ -63,6 +63,7 @@ in_database() {
 
 end_to_end() {
   "$DEMO/install.sh" "$PG_COPY" "$PROFILE" private
+  "$DEMO/spot.sh" "$PG_COPY"
   cluster_dir "$TEST/e2e"
   VYX_PG_CONFIG=$PG_COPY VYX_BIN=$BIN VYX_RUN=$TEST/e2e cargo test --profile "$PROFILE" -p vyx-tests
 }
