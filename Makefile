@@ -39,9 +39,10 @@ simulate: ## worlds by seed, in virtual time, faults by chance (SEEDS=1000, or o
 fuzz: ## made-up bytes against all that reads foreign bytes (FUZZ_SECONDS=60 a target; needs a nightly compiler)
 	@$(demo)/fuzz.sh
 
-readme: ## write the lists of functions and templates in README.md anew
+readme: ## write the lists of functions, templates and rights in README.md anew (the last from a private server)
 	@VYX_WRITE_README=1 cargo test --quiet --package vyx-engine --test readme
 	@VYX_WRITE_README=1 cargo test --quiet --package vyx-compiler --test main templates::readme
+	@$(demo)/setup.sh && $(demo)/rights.sh
 
 bench: ## measure, print ratios and write them to .vyx/bench.txt
 	@$(demo)/bench.sh

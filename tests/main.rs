@@ -4,10 +4,13 @@
 mod harness;
 
 mod ask;
+mod attacks;
+mod checklist;
 mod conditions;
 mod crashes;
 mod ending;
 mod faults;
+mod grants;
 mod ledger;
 mod market;
 mod neighbour;

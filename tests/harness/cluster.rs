@@ -177,6 +177,17 @@ impl Cluster {
         until_within(Duration::from_secs(20), "a session", || Session::connect(&self.socket, database).ok())
     }
 
+    /// A session of this login role.
+    #[track_caller]
+    pub fn session_as(&self, user: &str) -> Session {
+        self.try_session_as(user, "").unwrap_or_else(|error| panic!("{user} cannot log in: {error}"))
+    }
+
+    /// A session of this login role, with options as in `PGOPTIONS`; why there is none, if it is refused.
+    pub fn try_session_as(&self, user: &str, options: &str) -> Result<Session, tokio_postgres::Error> {
+        Session::connect_as(user, options, &self.socket, "postgres")
+    }
+
     pub fn log(&self) -> String {
         fs::read_to_string(self.log_file()).unwrap_or_default()
     }

@@ -1,5 +1,6 @@
 //! A session that waits for each answer, so that tests read from top to bottom.
 
+use futures_util::TryStreamExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -16,28 +17,41 @@ pub struct Session {
     /// The connection works in it while a call waits.
     runtime: Runtime,
     notices: Arc<Mutex<Vec<DbError>>>,
+    notifications: Arc<Mutex<Vec<String>>>,
 }
 
 impl Session {
     pub fn connect(socket: &Path, database: &str) -> Result<Session, Error> {
+        Session::connect_as("postgres", "", socket, database)
+    }
+
+    /// A session of this login role, with options as in `PGOPTIONS`.
+    pub fn connect_as(user: &str, options: &str, socket: &Path, database: &str) -> Result<Session, Error> {
         let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime can be made");
         let mut config = Config::new();
-        config.host_path(socket).port(5432).user("postgres").dbname(database).application_name("e2e");
+        config.host_path(socket).port(5432).user(user).dbname(database).application_name("e2e").options(options);
         let notices = Arc::new(Mutex::new(Vec::new()));
-        let kept = notices.clone();
+        let notifications = Arc::new(Mutex::new(Vec::new()));
+        let (kept, heard) = (notices.clone(), notifications.clone());
         let client = runtime.block_on(async {
             let (client, mut connection) = config.connect(NoTls).await?;
             tokio::spawn(async move {
                 // An error of the connection is also the error of the call that waits.
                 while let Some(Ok(message)) = std::future::poll_fn(|cx| connection.poll_message(cx)).await {
-                    if let AsyncMessage::Notice(notice) = message {
-                        kept.lock().unwrap_or_else(PoisonError::into_inner).push(notice);
+                    match message {
+                        AsyncMessage::Notice(notice) => {
+                            kept.lock().unwrap_or_else(PoisonError::into_inner).push(notice);
+                        }
+                        AsyncMessage::Notification(word) => {
+                            heard.lock().unwrap_or_else(PoisonError::into_inner).push(word.payload().to_owned());
+                        }
+                        _ => {}
                     }
                 }
             });
             Ok::<_, Error>(client)
         })?;
-        Ok(Session { client, runtime, notices })
+        Ok(Session { client, runtime, notices, notifications })
     }
 
     pub fn try_rows(&self, sql: &str, params: Params) -> Result<Vec<Row>, Error> {
@@ -65,6 +79,14 @@ impl Session {
     #[track_caller]
     pub fn run(&self, sql: &str) {
         self.try_run(sql).unwrap_or_else(|error| panic!("{sql}\n{}", words(&error)));
+    }
+
+    /// What COPY sends.
+    pub fn try_copy_out(&self, sql: &str) -> Result<String, Error> {
+        self.runtime.block_on(async {
+            let parts: Vec<_> = self.client.copy_out(sql).await?.try_collect().await?;
+            Ok(parts.iter().map(|part| String::from_utf8_lossy(part)).collect())
+        })
     }
 
     /// Changes settings and has them read again.
@@ -102,6 +124,12 @@ impl Session {
     /// The notices since the last call.
     pub fn notices(&self) -> Vec<DbError> {
         std::mem::take(&mut *self.notices.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The payloads of notifications since the last call; a round trip fetches what has come.
+    pub fn notifications(&self) -> Vec<String> {
+        self.run("SELECT 1");
+        std::mem::take(&mut *self.notifications.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Has a process of the server for which there is no other door ended as an administrator would.
