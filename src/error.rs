@@ -16,6 +16,8 @@ use vyx_engine::wire::{self, Problem};
 pub enum Error {
     NotPreloaded,
     Layout(LayoutError),
+    /// The extension's SQL is of another version than the library: what is to be done.
+    OtherVersion(String),
     NullArgument(&'static str),
     UnknownInterval(String),
     /// A true interval that this server does not track.
@@ -41,7 +43,7 @@ pub enum Error {
 impl Error {
     fn sqlstate(&self) -> PgSqlErrorCode {
         match self {
-            Error::NotPreloaded | Error::Layout(_) => ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+            Error::NotPreloaded | Error::Layout(_) | Error::OtherVersion(_) => ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
             Error::NullArgument(_) => ERRCODE_NULL_VALUE_NOT_ALLOWED,
             Error::UnknownInterval(_)
             | Error::UntrackedInterval(_)
@@ -67,6 +69,7 @@ impl Error {
         match self {
             Error::NotPreloaded => "vyx is not loaded at server start".into(),
             Error::Layout(error) => format!("vyx's shared memory is of another version: {error}"),
+            Error::OtherVersion(why) => why.clone(),
             Error::NullArgument(name) => format!("argument \"{name}\" must not be null"),
             Error::UnknownInterval(text) => format!("unknown interval \"{}\"", shortened(text)),
             Error::UntrackedInterval(interval) => format!("interval \"{interval}\" is not tracked"),
@@ -116,6 +119,7 @@ impl Error {
                 "Add vyx to shared_preload_libraries in postgresql.conf and restart the server.".into()
             }
             Error::Layout(_) => "Restart the server after an update of vyx.".into(),
+            Error::OtherVersion(_) => "Library and SQL belong together; nothing is lost meanwhile.".into(),
             Error::NullArgument(_) => "Give a value.".into(),
             Error::UnknownInterval(_) => {
                 let all: Vec<_> = Interval::ALL.iter().map(|i| i.as_str()).collect();

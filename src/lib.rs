@@ -34,6 +34,7 @@
 //! | [`api`] | SQL functions: check the words, ask the room, hand over rows | arithmetic |
 //! | [`templates`] | rules to begin with: data | who shows them |
 //! | [`error`] | the one map from errors to SQLSTATE | |
+//! | [`installed`] | whether the extension's SQL is of the library's version | |
 //! | [`encoding`] | which symbols this session's database can name | |
 //! | `sql/` | tables, row level security, grants, the one writer | |
 //! | `pg_test/`, `tests/` | tests inside one session; tests of a real cluster against the simulator | `tests/`: everything but SQL |
@@ -52,6 +53,7 @@ mod encoding;
 mod error;
 mod evaluate;
 mod guc;
+mod installed;
 mod pause;
 mod shmem;
 mod templates;

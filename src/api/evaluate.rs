@@ -3,7 +3,7 @@
 use super::{parse_interval, timestamp};
 use crate::error::Error;
 use crate::evaluate::{Evaluator, Lane, Request};
-use crate::{guc, pause, shmem};
+use crate::{guc, installed, pause, shmem};
 use pgrx::JsonB;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
@@ -27,12 +27,15 @@ thread_local! {
 /// evaluation is paused.
 ///
 /// # Errors
-/// An interval that does not exist or is not tracked.
+/// An interval that does not exist or is not tracked; SQL of another version than the library.
 #[pg_extern(stable, security_definer, schema = "vyx", requires = ["schema"])]
 #[search_path(pg_catalog, pg_temp)]
 #[allow(clippy::result_large_err)]
 fn _evaluate_batch(interval: Option<&str>) -> Result<Option<JsonB>, ErrorReport> {
     let store = shmem::store()?;
+    if let Some(why) = installed::mismatch().unwrap_or_else(|error| error!("vyx cannot read its version: {error}")) {
+        return Err(Error::OtherVersion(why).into());
+    }
     let only = interval.map(|text| tracked(&store, text)).transpose()?;
     if pause::since(&store, WorkerKind::Evaluate).is_some() {
         return Ok(None);

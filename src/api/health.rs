@@ -110,6 +110,8 @@ fn recovering() -> bool {
 
 /// One row on the state of vyx: status and reason in words, workers, connections, counters, progress.
 ///
+/// New columns come last: after an update the declaration of before still finds its own in their places.
+///
 /// `skew_ms` is the exchange's clock minus this machine's; `used_weight` of the exchange's current minute;
 /// `series_complete` of `series_total` have all the history that is kept, the rest in about `seconds_left`; `gaps_open` are the
 /// rows of `vyx_gaps()` without a resolution; `snapshot_time` is when the snapshot was last written, by this machine's clock.
@@ -128,8 +130,6 @@ fn vyx_health() -> Result<
             name!(streams_wanted, i64),
             name!(series_complete, i64),
             name!(series_total, i64),
-            name!(seconds_left, i64),
-            name!(gaps_open, i64),
             name!(messages, i64),
             name!(closes, i64),
             name!(reconnects, i64),
@@ -143,6 +143,8 @@ fn vyx_health() -> Result<
             name!(evaluate_pid, Option<i32>),
             name!(evaluate_heartbeat, Option<TimestampWithTimeZone>),
             name!(snapshot_time, Option<TimestampWithTimeZone>),
+            name!(seconds_left, i64),
+            name!(gaps_open, i64),
         ),
     >,
     ErrorReport,
@@ -165,8 +167,6 @@ fn vyx_health() -> Result<
         gauge(Gauge::StreamsWanted),
         gauge(Gauge::BackfillDone),
         gauge(Gauge::BackfillTotal),
-        gauge(Gauge::BackfillSeconds),
-        store.open_gaps() as i64,
         count(Counter::Messages),
         count(Counter::Closes),
         count(Counter::Reconnects),
@@ -180,6 +180,8 @@ fn vyx_health() -> Result<
         evaluate.as_ref().map(|worker| worker.pid),
         heartbeat(&evaluate),
         Some(Millis(gauge(Gauge::SnapshotTime))).filter(|at| at.0 > 0).and_then(timestamp),
+        gauge(Gauge::BackfillSeconds),
+        store.open_gaps() as i64,
     )))
 }
 

@@ -50,13 +50,13 @@ pub(super) fn notice(warning: &Problem) {
 
 /// One row of `vyx_validate`, in the order of its columns.
 type Remark =
-    (bool, Option<i32>, Option<i32>, Option<String>, Option<String>, Option<String>, Option<JsonB>, Option<i32>);
+    (bool, Option<i32>, Option<i32>, Option<String>, Option<String>, Option<JsonB>, Option<i32>, Option<String>);
 
 fn remark(ok: bool, problem: Problem) -> Remark {
     let source = problem.source();
     let Problem { line, col, message, hint, .. } = problem;
     let place = |number: u32| i32::try_from(number).ok().filter(|number| *number > 0);
-    (ok, place(line), place(col), Some(message), hint, source, None, None)
+    (ok, place(line), place(col), Some(message), hint, None, None, source)
 }
 
 /// Whether a script compiles, without storing it. Where it does not, a row for each problem, with the line of
@@ -77,9 +77,9 @@ fn vyx_validate(
             name!(col, Option<i32>),
             name!(message, Option<String>),
             name!(hint, Option<String>),
-            name!(source, Option<String>),
             name!(timeframes, Option<JsonB>),
             name!(nodes, Option<i32>),
+            name!(source, Option<String>),
         ),
     >,
     ErrorReport,
@@ -90,7 +90,7 @@ fn vyx_validate(
         Ok(Compiled { program, timeframes, warnings }) => {
             let timeframes = serde_json::to_value(timeframes).expect("names and numbers are always JSON");
             let nodes = program.program().nodes.len() as i32;
-            let verdict = (true, None, None, None, None, None, Some(JsonB(timeframes)), Some(nodes));
+            let verdict = (true, None, None, None, None, Some(JsonB(timeframes)), Some(nodes), None);
             std::iter::once(verdict).chain(warnings.into_iter().map(|warning| remark(true, warning))).collect()
         }
         Err(Failure::Refused(problems)) => problems.into_iter().map(|problem| remark(false, problem)).collect(),

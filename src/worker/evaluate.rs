@@ -7,7 +7,7 @@
 
 use super::{leave, reload_settings, wall_time};
 use crate::evaluate::{Batch, Evaluator, Lane, Request};
-use crate::{guc, pause, shmem};
+use crate::{guc, installed, pause, shmem};
 use pgrx::datum::DatumWithOid;
 use pgrx::pg_sys;
 use pgrx::pg_sys::panic::CaughtError;
@@ -100,7 +100,18 @@ pub extern "C-unwind" fn vyx_evaluate_main(arg: pg_sys::Datum) {
     connect(&store, lane);
     pin_settings();
     let evaluator = Evaluator::default();
-    Worker { store, lane, evaluator, seen: None, prepared: None, failures: 0, locked: None, outdated: true }.run()
+    Worker {
+        store,
+        lane,
+        evaluator,
+        seen: None,
+        prepared: None,
+        advised: None,
+        failures: 0,
+        locked: None,
+        outdated: true,
+    }
+    .run()
 }
 
 #[pg_guard]
@@ -216,6 +227,8 @@ enum Turn {
 enum Trouble {
     /// Another session holds a lock that is in the way: as good as a race that was lost.
     Locked(String),
+    /// The extension's SQL is of another version than this library; what is to be done.
+    OtherVersion(String),
     Failed(String),
 }
 
@@ -235,6 +248,8 @@ struct Worker {
     seen: Option<u64>,
     /// The same for what the next candles need.
     prepared: Option<u64>,
+    /// What was said last of another version, so that it is said once.
+    advised: Option<String>,
     /// Turns that failed in a row.
     failures: i64,
     /// Since when every turn has found a lock in its way, and whether that was said.
@@ -270,6 +285,15 @@ impl Worker {
                         block.set_state(&format!("locked out: {why}"));
                     }
                     self.rest(TURN);
+                    continue;
+                }
+                Err(Trouble::OtherVersion(why)) => {
+                    if self.advised.as_ref() != Some(&why) {
+                        warning!("vyx evaluate waits: {why}");
+                    }
+                    block.set_state(&format!("waiting: {why}"));
+                    self.advised = Some(why);
+                    self.rest(RETRY);
                     continue;
                 }
                 Err(Trouble::Failed(why)) => {
@@ -402,7 +426,7 @@ fn commit(batch: &Batch) -> Result<String, String> {
 /// that this transaction has, and this transaction for one that he has.
 ///
 /// # Errors
-/// As for [`guarded`].
+/// As for [`guarded`], and where the extension's SQL is of another version than this library.
 fn transaction<T>(body: impl FnOnce() -> T) -> Result<Option<T>, Trouble> {
     let outcome = guarded(|| {
         // SAFETY: outside of any transaction, on the main thread; a snapshot is needed for SPI. The user is put back
@@ -422,14 +446,16 @@ fn transaction<T>(body: impl FnOnce() -> T) -> Result<Option<T>, Trouble> {
                 let owner = pg_sys::get_role_oid(c"vyx_owner".as_ptr(), false);
                 let restricted = pg_sys::SECURITY_LOCAL_USERID_CHANGE | pg_sys::SECURITY_RESTRICTED_OPERATION;
                 pg_sys::SetUserIdAndSecContext(owner, context | restricted as i32);
-                body()
+                installed::mismatch()
+                    .map_err(|error| error.to_string())?
+                    .map_or_else(|| Ok(body()), |why| Err(Trouble::OtherVersion(why)))
             });
             pg_sys::SetUserIdAndSecContext(user, context);
             pg_sys::PopActiveSnapshot();
             pg_sys::CommitTransactionCommand();
             pg_sys::pgstat_report_stat(true);
             report(pg_sys::BackendState::STATE_IDLE);
-            if is_free { Ok(result) } else { Err(Trouble::Locked("a table of vyx is locked".to_owned())) }
+            if is_free { result.transpose() } else { Err(Trouble::Locked("a table of vyx is locked".to_owned())) }
         }
     });
     outcome.and_then(|inner| inner)
