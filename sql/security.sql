@@ -70,21 +70,29 @@ DECLARE
     grantee text;
 BEGIN
     -- A clean slate: take away what CREATE and default privileges gave. Row types too: a column of one in somebody's own
-    -- table would forbid to alter ours.
+    -- table would forbid to alter ours. At an update, from what is new alone: the rest has had its rights, and keeps what an
+    -- administrator granted since.
     FOR thing IN
         SELECT 'SCHEMA' AS kind, 'vyx' AS name, n.nspacl AS acl, n.nspowner AS owner
-        FROM pg_catalog.pg_namespace n WHERE n.nspname = 'vyx'
+        FROM pg_catalog.pg_namespace n
+        WHERE n.nspname = 'vyx'
+          AND NOT EXISTS (SELECT FROM pg_catalog.pg_class c
+                          WHERE c.relnamespace = n.oid AND c.relowner = 'vyx_owner'::pg_catalog.regrole)
         UNION ALL
         SELECT 'TYPE', t.oid::pg_catalog.regtype::text, coalesce(t.typacl, pg_catalog.acldefault('T', t.typowner)), t.typowner
-        FROM pg_catalog.pg_type t WHERE t.typnamespace = 'vyx'::pg_catalog.regnamespace AND t.typelem = 0
+        FROM pg_catalog.pg_type t
+        WHERE t.typnamespace = 'vyx'::pg_catalog.regnamespace AND t.typelem = 0 AND t.typowner <> 'vyx_owner'::pg_catalog.regrole
         UNION ALL
         SELECT 'TABLE', c.oid::pg_catalog.regclass::text, c.relacl, c.relowner
-        FROM pg_catalog.pg_class c WHERE c.relnamespace = 'vyx'::pg_catalog.regnamespace AND c.relkind IN ('r', 'v', 'S')
+        FROM pg_catalog.pg_class c
+        WHERE c.relnamespace = 'vyx'::pg_catalog.regnamespace AND c.relkind IN ('r', 'v', 'S')
+          AND c.relowner <> 'vyx_owner'::pg_catalog.regrole
         UNION ALL
         SELECT 'ROUTINE', p.oid::pg_catalog.regprocedure::text, coalesce(p.proacl, pg_catalog.acldefault('f', p.proowner)), p.proowner
         FROM pg_catalog.pg_proc p
         JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND d.objid = p.oid AND d.deptype = 'e'
         JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid AND e.extname = 'vyx'
+        WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_init_privs i WHERE i.classoid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND i.objoid = p.oid)
     LOOP
         FOR grantee IN
             SELECT DISTINCT CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::pg_catalog.regrole::text END
