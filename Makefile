@@ -1,6 +1,6 @@
 # What people type, and what CI runs; the work is done by the scripts of tests/demo.
 .DEFAULT_GOAL := help
-.PHONY: help setup run start stop status psql clean-run test check simulate readme bench install fuzz soak
+.PHONY: help setup run start stop status psql clean-run test check simulate readme upgrade bench install fuzz soak
 # Given on the command line or in the environment: make run FEED=binance, make run SPEED=600
 export FEED SPEED WATCH PROFILE PG_CONFIG SEEDS SEED FUZZ_SECONDS HOURS
 demo := tests/demo
@@ -43,6 +43,9 @@ readme: ## write the lists of functions, templates and rights in README.md anew 
 	@VYX_WRITE_README=1 cargo test --quiet --package vyx-engine --test readme
 	@VYX_WRITE_README=1 cargo test --quiet --package vyx-compiler --test main templates::readme
 	@$(demo)/setup.sh && $(demo)/rights.sh
+
+upgrade: ## write the upgrade script anew from the install scripts of both versions, and compare what comes of it
+	@$(demo)/upgrade.sh
 
 bench: ## measure, print ratios and write them to .vyx/bench.txt
 	@$(demo)/bench.sh

@@ -25,3 +25,4 @@ mod snapshot;
 mod storm;
 mod traders;
 mod universe;
+mod upgrade;

@@ -8,7 +8,7 @@ use std::fs;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ExitStatus};
+use std::process::{Child, Command, ExitStatus};
 use std::time::{Duration, Instant};
 
 /// Lines of the server's log that a failed test shows.
@@ -30,7 +30,7 @@ pub struct Cluster {
     socket: PathBuf,
     settings: BTreeMap<String, String>,
     server: Option<Child>,
-    _place: Place,
+    _place: Option<Place>,
 }
 
 impl Cluster {
@@ -43,23 +43,53 @@ impl Cluster {
 
     /// Makes a cluster and does not start it.
     pub fn create(name: &str, settings: &[(&str, &str)]) -> Cluster {
-        Cluster::make(name, settings, Install::make_data)
+        Cluster::make(name, settings, Install::make_data, Some(Install::get().place()))
     }
 
-    /// Starts another cluster with the same settings, which is another database system. It takes a second place: a test
-    /// that has one waits for one, so no two tests may do this.
+    /// Starts another cluster with the same settings, which is another database system. It takes no place of its own: two
+    /// tests that each had one and waited for a second would wait for ever.
     pub fn stranger(&self, name: &str) -> Cluster {
-        let own = ["unix_socket_directories", "cron.host"];
-        let settings = self.settings.iter().filter(|(name, _)| !own.contains(&&***name));
-        let settings: Vec<(&str, &str)> = settings.map(|(name, value)| (&**name, &**value)).collect();
-        let mut cluster = Cluster::make(name, &settings, Install::make_system);
+        let mut cluster = Cluster::make(name, &self.settings(), Install::make_system, None);
         cluster.run().unwrap_or_else(|status| panic!("the server did not start: {status}\n{}", cluster.log_tail()));
         cluster
     }
 
-    fn make(name: &str, settings: &[(&str, &str)], make_data: fn(&Install, &Path)) -> Cluster {
+    /// Starts a copy of this cluster that follows it, and can be promoted. It takes no place of its own.
+    pub fn standby(&self, name: &str) -> Cluster {
+        let follow = format!("host={} port=5432 user=postgres application_name={name}", self.socket.display());
+        let mut settings = self.settings();
+        settings.push(("primary_conninfo", &follow));
+        let copy = |_: &Install, to: &Path| {
+            let mut backup = self.client("pg_basebackup");
+            succeed(backup.arg("--pgdata").arg(to).args([
+                "--checkpoint",
+                "fast",
+                "--wal-method",
+                "stream",
+                "--no-sync",
+            ]));
+            fs::remove_file(to.join("test.log")).expect("the log lies among the data");
+            fs::write(to.join("standby.signal"), "").expect("it is ours");
+        };
+        let mut cluster = Cluster::make(name, &settings, copy, None);
+        cluster.run().unwrap_or_else(|status| panic!("the standby did not start: {status}\n{}", cluster.log_tail()));
+        cluster
+    }
+
+    /// Without those that say where it is or whom it follows.
+    fn settings(&self) -> Vec<(&str, &str)> {
+        let own = ["unix_socket_directories", "cron.host", "primary_conninfo"];
+        let settings = self.settings.iter().filter(|(name, _)| !own.contains(&&***name));
+        settings.map(|(name, value)| (&**name, &**value)).collect()
+    }
+
+    fn make(
+        name: &str,
+        settings: &[(&str, &str)],
+        make_data: impl FnOnce(&Install, &Path),
+        place: Option<Place>,
+    ) -> Cluster {
         let install = Install::get();
-        let place = install.place();
         let root = install.directory(name);
         make_data(install, &root);
         let socket = install.socket(name);
@@ -146,6 +176,17 @@ impl Cluster {
         backup.arg("--pgdata").arg(&to).arg("--host").arg(&self.socket);
         succeed(backup.args(["--username", "postgres", "--checkpoint", "fast", "--wal-method", "none", "--no-sync"]));
         to
+    }
+
+    /// A client program that comes with the server, told where this cluster is.
+    pub fn client(&self, name: &str) -> Command {
+        let mut client = Install::get().program(name);
+        client
+            .env("PGHOST", &self.socket)
+            .env("PGPORT", "5432")
+            .env("PGUSER", "postgres")
+            .env("PGDATABASE", "postgres");
+        client
     }
 
     /// Adds a line to the configuration file, as a person with an editor would.

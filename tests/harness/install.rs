@@ -152,9 +152,12 @@ impl Drop for Place {
     }
 }
 
+/// What it writes.
+///
 /// # Panics
 /// With what it said, if it fails.
-pub fn succeed(command: &mut Command) {
+pub fn succeed(command: &mut Command) -> String {
     let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     assert!(output.status.success(), "{command:?}: {}\n{}", output.status, String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("programs of Postgres write UTF-8 here")
 }
