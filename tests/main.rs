@@ -11,6 +11,7 @@ mod crashes;
 mod ending;
 mod faults;
 mod grants;
+mod import;
 mod ledger;
 mod market;
 mod neighbour;
