@@ -24,6 +24,7 @@ mod settings;
 mod signals;
 mod snapshot;
 mod storm;
+mod standby;
 mod traders;
 mod universe;
 mod upgrade;
