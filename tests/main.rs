@@ -16,6 +16,7 @@ mod ledger;
 mod market;
 mod neighbour;
 mod pause;
+mod moving;
 mod readme;
 mod replay;
 mod rights;
