@@ -4,8 +4,11 @@
 
 #[allow(dead_code, unused_imports)] // the tests use the rest
 mod harness;
+#[path = "bench_scripts.rs"]
+mod scripts;
 
 use harness::{Session, Stage, Stop, until_within};
+use scripts::SCRIPT;
 use std::time::{Duration, Instant};
 use vyx_sim::{Settings, Status, universe};
 
@@ -17,16 +20,6 @@ const CLOSES: usize = 10;
 const PATIENCE: Duration = Duration::from_secs(300);
 /// Weight a minute: what the exchange allows is not what is measured here.
 const BUDGET: u64 = 6_000;
-
-/// The `n`-th script as SQL: indicators of usual lengths, thresholds of its own.
-const SCRIPT: &str = "CASE n % 4
-    WHEN 0 THEN format('rsi(close, %s) < %s && volume > sma(volume, 20)', (ARRAY[7, 9, 14, 21])[1 + n / 4 % 4], 20 + n / 64.0)
-    WHEN 1 THEN format('crossover(ema(close, %s), ema(close, %s)) && volume > %s * sma(volume, 20)',
-                       (ARRAY[7, 9, 14, 21])[1 + n / 4 % 4], (ARRAY[50, 100, 200])[1 + n / 16 % 3], 1 + n / 512.0)
-    WHEN 2 THEN format('tf(\"1h\").close > ema(tf(\"1h\").close, 50) && rsi(close, %s) < %s',
-                       (ARRAY[7, 9, 14, 21])[1 + n / 4 % 4], 20 + n / 64.0)
-    ELSE format('adx(%s) > %s && close > highest(high, %s)[1]', (ARRAY[7, 14, 21])[1 + n / 4 % 3], 20 + n / 64.0,
-                (ARRAY[20, 50, 100])[1 + n / 12 % 3]) END";
 
 fn main() {
     let count =

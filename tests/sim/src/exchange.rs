@@ -10,9 +10,10 @@ use crate::market::Market;
 use crate::settings::Settings;
 use crate::standing::Standing;
 use crate::symbols::Symbol;
-use std::collections::BTreeMap;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, MutexGuard};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::task::JoinSet;
 
 /// Shared by the tasks of a simulator and its handle. No lock is held over an await.
@@ -31,6 +32,19 @@ pub struct Exchange {
     tasks: Mutex<JoinSet<()>>,
 }
 
+/// Boundaries that are remembered.
+const CLOSINGS: usize = 256;
+
+/// When the closing events of a boundary of an interval had been handed to their connections.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Closing {
+    pub interval: String,
+    /// Milliseconds of market time.
+    pub boundary: i64,
+    /// By this machine's clock, in microseconds since the epoch.
+    pub done: i64,
+}
+
 /// What has happened since the start.
 #[derive(Clone, Debug, Default)]
 pub struct Counters {
@@ -42,9 +56,21 @@ pub struct Counters {
     pub closed_without_pong: u64,
     /// Events that a fault kept back: missing closes, and frames of half-open and stalled connections.
     pub withheld: u64,
+    /// The newest boundaries whose closing events were all handed to their connections, oldest first.
+    pub closings: VecDeque<Closing>,
     /// Request weight used in the minute of wall time of this number.
     weight_minute: i64,
     weight_used: u64,
+}
+
+impl Counters {
+    pub fn closed(&mut self, interval: Interval, boundary: i64) {
+        let done = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros() as i64;
+        if self.closings.len() == CLOSINGS {
+            self.closings.pop_front();
+        }
+        self.closings.push_back(Closing { interval: interval.name().to_owned(), boundary, done });
+    }
 }
 
 impl Exchange {

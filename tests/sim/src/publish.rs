@@ -142,6 +142,7 @@ impl Publisher {
             for place in 0..self.memories.len() {
                 self.close_one(place, interval, boundary);
             }
+            self.exchange.counters().closed(interval, boundary);
         }
     }
 

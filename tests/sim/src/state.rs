@@ -1,6 +1,6 @@
 //! What a simulator can say about itself.
 
-use crate::exchange::Exchange;
+use crate::exchange::{Closing, Exchange};
 use crate::fault::Fault;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -27,6 +27,8 @@ pub struct State {
     pub cut_for_not_reading: u64,
     /// Events kept back by faults.
     pub withheld: u64,
+    /// When the newest closes were complete on their way.
+    pub closings: Vec<Closing>,
     pub faults: Vec<ActiveFault>,
 }
 
@@ -69,6 +71,7 @@ impl State {
             closed_without_pong: counters.closed_without_pong,
             cut_for_not_reading: hub.sent().cut_for_not_reading,
             withheld: counters.withheld,
+            closings: counters.closings.into(),
             faults,
         }
     }
