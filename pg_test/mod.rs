@@ -4,6 +4,7 @@
 //! holds what a test writes into it.
 
 mod backtest;
+mod delivery;
 mod evaluate;
 mod explain;
 mod market;

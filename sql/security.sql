@@ -9,6 +9,8 @@ CREATE POLICY owner ON vyx.tenants TO vyx_owner USING (true) WITH CHECK (true);
 CREATE POLICY owner ON vyx.traders TO vyx_owner USING (true) WITH CHECK (true);
 CREATE POLICY owner ON vyx.trader_versions TO vyx_owner USING (true) WITH CHECK (true);
 CREATE POLICY owner ON vyx.signals TO vyx_owner USING (true) WITH CHECK (true);
+CREATE POLICY owner ON vyx.epochs TO vyx_owner USING (true) WITH CHECK (true);
+CREATE POLICY owner ON vyx.published TO vyx_owner USING (true) WITH CHECK (true);
 CREATE POLICY owner ON vyx.watermarks TO vyx_owner USING (true) WITH CHECK (true);
 CREATE POLICY owner ON vyx.cycles TO vyx_owner USING (true) WITH CHECK (true);
 CREATE POLICY owner ON vyx.pending TO vyx_owner USING (true) WITH CHECK (true);
@@ -131,6 +133,11 @@ BEGIN
             ('vyx_user', ARRAY['vyx_change_trader', 'vyx_shadow_diff', 'vyx_promote_shadow', 'vyx_drop_shadow', 'own_trader',
                                'begin_shadow', 'end_shadow', 'shadow_of']),
             ('pg_monitor', ARRAY['vyx_health', 'vyx_metrics', 'vyx_metrics_text', 'vyx_check']),
+            -- Signals for who was away; and through whom they are carried.
+            ('vyx_user', ARRAY['vyx_signals_since', 'read_cursor']),
+            ('pg_monitor', ARRAY['vyx_published', 'unpublished']),
+            ('vyx_operator', ARRAY['vyx_publish', 'vyx_unpublish', 'vyx_published', 'unpublished', 'is_published', 'check_publication_name',
+                                   'publish_as_owner', 'unpublish_as_owner', 'remember_publication', 'forget_publication']),
             -- Operators have evaluated what is due; what comes of it they cannot make up.
             ('vyx_operator', ARRAY['vyx_health', 'vyx_check', 'vyx_evaluate', 'settle_versions', 'upgrade_programs', 'evaluate_once', 'vyx_schedule',
                                    'vyx_unschedule', 'check_cron', 'cron_command', 'vyx_adopt',

@@ -73,11 +73,14 @@ extension_sql_file!("../sql/traders.sql", name = "traders", requires = ["schema"
 extension_sql_file!("../sql/evaluate.sql", name = "evaluate", requires = ["traders"]);
 extension_sql_file!("../sql/shadow.sql", name = "shadow", requires = ["evaluate"]);
 extension_sql_file!("../sql/cron.sql", name = "cron", requires = ["shadow"]);
+extension_sql_file!("../sql/resume.sql", name = "resume", requires = ["evaluate"]);
+extension_sql_file!("../sql/publish.sql", name = "publish", requires = ["resume"]);
 extension_sql_file!(
     "../sql/functions.sql",
     name = "functions",
     requires = [
         "cron",
+        "publish",
         vyx_klines,
         vyx_closes,
         vyx_columns,

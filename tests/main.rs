@@ -9,6 +9,7 @@ mod checklist;
 mod conditions;
 mod crashes;
 mod ending;
+mod delivery;
 mod faults;
 mod grants;
 mod import;

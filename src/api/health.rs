@@ -75,6 +75,10 @@ fn assess(store: &Store<'static>, now: Millis) -> (&'static str, String) {
             return ("degraded", format!("{left_out} symbols found no place: {remedy}"));
         }
     }
+    if let Some(publication) = unpublished() {
+        let remedy = format!("SELECT vyx_publish('{publication}')");
+        return ("degraded", format!("publication \"{publication}\" has lost vyx.signals, as by a restore: {remedy}"));
+    }
     match store.quiet_series() {
         0 => ("ok", "every series is followed".into()),
         quiet => ("ok", format!("every series is followed; {quiet} are quiet, connected and with nothing to say")),
@@ -94,6 +98,14 @@ fn paused(store: &Store<'static>) -> Option<(&'static str, String)> {
     let status = if ingest.is_some() { "down" } else { "degraded" };
     let reasons: Vec<String> = ingest.into_iter().chain(evaluate).collect();
     (!reasons.is_empty()).then(|| (status, reasons.join("; ")))
+}
+
+/// A publication that signals were carried by and are no more. None where the extension has not been updated yet: the server
+/// may be the newer one of both.
+fn unpublished() -> Option<String> {
+    let one = |sql| Spi::get_one::<String>(sql).unwrap_or_else(|error| error!("vyx cannot read its tables: {error}"));
+    one("SELECT pg_catalog.to_regprocedure('vyx.unpublished()')::pg_catalog.text")?;
+    one("SELECT vyx.unpublished()")
 }
 
 /// Why a worker that should be there is not, as far as it can be told from here.

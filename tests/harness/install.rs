@@ -78,6 +78,12 @@ impl Install {
         command
     }
 
+    /// Whether the server has a setting of this name: some came with a minor version.
+    pub fn knows(&self, setting: &str) -> bool {
+        let output = self.program("postgres").arg("--describe-config").output().expect("postgres can be run");
+        String::from_utf8_lossy(&output.stdout).lines().any(|line| line.split('\t').next() == Some(setting))
+    }
+
     fn as_owner(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let mut command = Command::new(program);
         // The current directory may be closed to that user.
