@@ -45,7 +45,7 @@ fn main() {
             plain[0], plain[1]
         );
         for flush in ["off", "on"] {
-            session.reload(&[("synchronous_commit", flush)]);
+            session.reload(&[("fsync", flush)]);
             let what = format!("last frame to word of the commit, flush {flush}");
             measure(&stage, &session, &what, Some(plain[0]));
         }
