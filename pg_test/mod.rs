@@ -9,6 +9,7 @@ mod evaluate;
 mod explain;
 mod market;
 mod matching;
+mod metrics;
 mod rights;
 mod support;
 mod traders;

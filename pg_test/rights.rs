@@ -54,7 +54,7 @@ mod tests {
             check_failure(call, "42501", &["permission denied"]);
         }
         Spi::run("RESET ROLE; GRANT pg_monitor TO rights_test; SET ROLE rights_test").expect("runs");
-        let names = "SELECT count(DISTINCT name) = count(*) AND bool_and(name LIKE 'vyx\\_%' AND help <> '') FROM vyx_metrics()";
+        let names = "SELECT count(DISTINCT (name, labels)) = count(*) AND bool_and(name LIKE 'vyx\\_%' AND help <> '') FROM vyx_metrics()";
         assert!(one::<bool>(names));
     }
 

@@ -135,7 +135,7 @@ BEGIN
             ('pg_monitor', ARRAY['vyx_health', 'vyx_metrics', 'vyx_metrics_text', 'vyx_check']),
             -- Signals for who was away; and through whom they are carried.
             ('vyx_user', ARRAY['vyx_signals_since', 'read_cursor']),
-            ('pg_monitor', ARRAY['vyx_published', 'unpublished']),
+            ('pg_monitor', ARRAY['vyx_published', 'unpublished', 'evaluation_state']),
             ('vyx_operator', ARRAY['vyx_publish', 'vyx_unpublish', 'vyx_published', 'unpublished', 'is_published', 'check_publication_name',
                                    'publish_as_owner', 'unpublish_as_owner', 'remember_publication', 'forget_publication']),
             -- Operators have evaluated what is due; what comes of it they cannot make up.

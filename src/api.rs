@@ -4,13 +4,14 @@
 #![allow(clippy::result_large_err)]
 
 mod backtest;
+mod counts;
 mod evaluate;
 mod explain;
 mod gaps;
 mod health;
 mod klines;
 mod matching;
-mod metrics;
+pub mod metrics;
 mod pause;
 mod screen;
 mod symbols;

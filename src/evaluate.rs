@@ -15,6 +15,7 @@ pub mod ready;
 mod said;
 mod signal;
 mod tables;
+pub mod tally;
 mod version;
 mod work;
 

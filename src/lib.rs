@@ -75,12 +75,14 @@ extension_sql_file!("../sql/shadow.sql", name = "shadow", requires = ["evaluate"
 extension_sql_file!("../sql/cron.sql", name = "cron", requires = ["shadow"]);
 extension_sql_file!("../sql/resume.sql", name = "resume", requires = ["evaluate"]);
 extension_sql_file!("../sql/publish.sql", name = "publish", requires = ["resume"]);
+extension_sql_file!("../sql/metrics.sql", name = "metrics", requires = ["evaluate"]);
 extension_sql_file!(
     "../sql/functions.sql",
     name = "functions",
     requires = [
         "cron",
         "publish",
+        "metrics",
         vyx_klines,
         vyx_closes,
         vyx_columns,
@@ -95,6 +97,7 @@ extension_sql_file!(
         vyx_resume,
         _paused_since,
         vyx_metrics,
+        vyx_metrics_text,
         vyx_version,
         vyx_validate,
         vyx_values,

@@ -18,6 +18,7 @@ mod market;
 mod moving;
 mod neighbour;
 mod pause;
+mod monitoring;
 mod readme;
 mod replay;
 mod rights;

@@ -16,7 +16,7 @@ const HEARTBEAT_OVERDUE: Millis = Millis(10_000);
 /// The state of the whole, worst news first.
 ///
 /// `down`: no market data arrives. `degraded`: something is missing and is being repaired, or a worker is. `ok`: neither.
-fn assess(store: &Store<'static>, now: Millis) -> (&'static str, String) {
+pub fn assess(store: &Store<'static>, now: Millis) -> (&'static str, String) {
     let overdue = |worker: &WorkerStatus| now.0 - worker.heartbeat.0 > HEARTBEAT_OVERDUE.0;
     let gauge = |gauge| store.gauge(gauge);
     if let Some(paused) = paused(store) {

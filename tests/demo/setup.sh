@@ -9,7 +9,7 @@ if [[ ${1:-} == test ]]; then
   [[ -n ${PG_CONFIG:-} ]] || packages+=("postgresql-$PG_MAJOR-wal2json")
   # cargo-pgrx becomes the user postgres by sudo, also when it is root.
   ! is_root || packages+=(sudo)
-  packages+=(python3-venv)
+  packages+=(python3 python3-venv)
 fi
 
 missing_packages() {
@@ -68,4 +68,16 @@ if [[ ${1:-} == test && ! -e $PGSPOT/ready ]]; then
   python3 -m venv "$PGSPOT"
   "$PGSPOT/bin/pip" --quiet --disable-pip-version-check install "pgspot==$PGSPOT_VERSION" "pglast==$PGLAST_VERSION"
   touch "$PGSPOT/ready"
+fi
+
+# Prometheus scrapes in a test. Its two programs are all that is wanted: the package would run a service.
+prometheus=$CACHE/tools/prometheus
+if [[ ${1:-} == test && ! -x $prometheus/promtool ]] && ! command -v promtool >/dev/null && command -v apt-get >/dev/null; then
+  say "Fetching Prometheus into $prometheus (20 MB, once)"
+  work=$(mktemp -d)
+  (cd "$work" && apt-get download -qq prometheus && dpkg-deb -x prometheus_*.deb package) ||
+    die "Prometheus could not be fetched" "install prometheus and promtool in any way, so that they are in PATH"
+  mkdir -p "$prometheus"
+  install -m 755 "$work"/package/usr/bin/{prometheus,promtool} "$prometheus/"
+  rm -rf "$work"
 fi

@@ -22,6 +22,7 @@ mod changes;
 mod directory;
 mod gaps;
 mod health;
+mod histogram;
 mod intervals;
 #[cfg(all(test, loom))]
 mod loom;
@@ -41,6 +42,7 @@ mod writer;
 
 pub use directory::{DirectoryFull, SymbolEntry, SymbolId};
 pub use health::{Counter, Gauge};
+pub use histogram::{BUCKETS, Counts, Histogram};
 pub use reads::{Columns, ReadError};
 pub use ring::{ORDINAL_LIMIT, Series};
 pub use shape::{BadShape, DEFAULT_SLOTS, DEFAULT_SLOTS_1M, MAX_SLOTS, MAX_SYMBOLS, Shape};
@@ -54,9 +56,10 @@ use shape::Layout;
 
 /// "vyxstore" read as a little-endian number.
 const MAGIC: u64 = u64::from_le_bytes(*b"vyxstore");
-/// Raised whenever the meaning of a word changes. Counters and gauges are numbered in the area, so how many
+/// Raised whenever the meaning of a word changes. Counters, gauges and histograms are numbered in the area, so how many
 /// there are belongs to the version.
-const LAYOUT_VERSION: u64 = 1 << 32 | (Counter::ALL.len() as u64) << 16 | Gauge::ALL.len() as u64;
+const LAYOUT_VERSION: u64 =
+    2 << 32 | (Histogram::ALL.len() as u64) << 24 | (Counter::ALL.len() as u64) << 12 | Gauge::ALL.len() as u64;
 
 /// What stands for "none" in a word that holds an ordinal; no kline has it.
 const NO_ORDINAL: i64 = i64::MIN;

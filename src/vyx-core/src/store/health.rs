@@ -4,9 +4,11 @@ use super::Store;
 use crate::Millis;
 use crate::sync::{AtomicU64, Ordering};
 
-/// Defines an enum whose variants have a name and one line of help, all in one table.
+/// Defines an enum whose variants have a name, a label where several share it, and one line of help, all in one table.
 macro_rules! named {
-    ($(#[$meta:meta])* $type:ident { $($variant:ident $name:literal $help:literal,)* }) => {
+    ($(#[$meta:meta])* $type:ident {
+        $($variant:ident $name:literal $([$key:literal = $value:literal])? $help:literal,)*
+    }) => {
         $(#[$meta])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[repr(u8)]
@@ -20,13 +22,21 @@ macro_rules! named {
                 match self { $($type::$variant => $name,)* }
             }
 
+            /// What tells it from others of its name.
+            pub const fn label(self) -> Option<(&'static str, &'static str)> {
+                match self { $($type::$variant => named!(@label $([$key = $value])?),)* }
+            }
+
             /// What it says, in one line.
             pub const fn help(self) -> &'static str {
                 match self { $($type::$variant => $help,)* }
             }
         }
     };
+    (@label) => { None };
+    (@label [$key:literal = $value:literal]) => { Some(($key, $value)) };
 }
+pub(super) use named;
 
 named! {
     /// What only ever rises, from 0 at server start.
@@ -64,6 +74,21 @@ named! {
         RestFailures "rest_failures" "REST requests that failed, too many for the exchange among them.",
         WorkerStarts "worker_starts" "Starts of a background worker.",
         LogLinesDropped "log_lines_dropped" "Log lines left out because there were too many at once.",
+        Matched "evaluations" ["outcome" = "matched"] "Evaluations of a trader on a symbol's candle.",
+        Unmatched "evaluations" ["outcome" = "unmatched"] "Evaluations of a trader on a symbol's candle.",
+        NotReady "evaluations" ["outcome" = "not_ready"] "Evaluations of a trader on a symbol's candle.",
+        Failed "evaluations_failed" "Evaluations that failed, or fired and could not be written; vyx.failures says why.",
+        Fired "fired" "Matches that were news to their trader, suppressed ones included.",
+        SuppressedCooldown "suppressed" ["reason" = "cooldown"] "Signals held back.",
+        SuppressedLag "suppressed" ["reason" = "lag"] "Signals held back.",
+        SuppressedQuota "suppressed" ["reason" = "quota"] "Signals held back.",
+        Duplicates "duplicate_signals" "Signals that were there already.",
+        Signals "signals" "Signals written.",
+        Notifications "notifications" "Notifications of new signals, one a batch.",
+        NotificationsSkipped "notifications_skipped" "Notifications left out because a listener that does not read has filled the queue.",
+        SeriesEvaluated "series_evaluated" "Candles looked at: one of a symbol at an interval.",
+        SeriesLate "series_late" "Of these, candles that were complete only after vyx.close_grace.",
+        SeriesAbsent "series_absent" "Of these, candles that the exchange confirmed not to exist.",
     }
 }
 
@@ -76,17 +101,27 @@ named! {
         SymbolsLeftOut "symbols_left_out" "Symbols that the settings ask for and that found no place.",
         UsedWeight "used_weight" "Request weight used in the current minute, as the exchange counts it.",
         BackfillDone "backfill_done" "Series whose history is complete, of those being filled.",
-        BackfillTotal "backfill_total" "Series whose history is being filled.",
+        BackfillTotal "backfill_series" "Series whose history is being filled.",
         BackfillSeconds "backfill_seconds" "Seconds until the history that is missing can be there, at the allowed pace.",
         IntervalsLeftOut "intervals_left_out" "Intervals that the settings ask for and for which no memory was reserved.",
-        SnapshotTime "snapshot_time" "Local time of the last whole snapshot, in milliseconds since 1970; 0 before the first.",
+        SnapshotTime "snapshot_timestamp_seconds" "Local time of the last whole snapshot; 0 before the first.",
         SnapshotBytes "snapshot_bytes" "Size of the snapshot file.",
-        MarketTime "market_time" "Largest time seen from the exchange, in milliseconds since 1970.",
-        SkewMs "skew_ms" "Exchange's clock minus local clock, in milliseconds.",
-        LastFrame "last_frame" "Local time of the newest frame, in milliseconds since 1970; 0 before the first.",
+        MarketTime "market_timestamp_seconds" "Largest time seen from the exchange; 0 before the first.",
+        SkewMs "skew_seconds" "Exchange's clock minus local clock.",
+        LastFrame "last_frame_timestamp_seconds" "Local time of the newest frame; 0 before the first.",
         EvaluateConnects "evaluate_connects" "Attempts of vyx evaluate to connect to its database since it last did.",
         IngestPausedSince "ingest_paused_since" "Local time since which vyx ingest is paused, in milliseconds since 1970; 0: it is not.",
         EvaluatePausedSince "evaluate_paused_since" "Local time since which evaluation is paused, in milliseconds since 1970; 0: it is not.",
+    }
+}
+
+impl Gauge {
+    /// What one of its units is in that of its name: times are kept in milliseconds and shown in seconds.
+    pub const fn scale(self) -> f64 {
+        match self {
+            Gauge::SnapshotTime | Gauge::MarketTime | Gauge::SkewMs | Gauge::LastFrame => 1e-3,
+            _ => 1.0,
+        }
     }
 }
 
@@ -139,8 +174,9 @@ mod tests {
     #[test]
     fn names_are_unique_and_numbers_do_not_run_into_each_other() {
         let store = store(1, &[(Interval::M1, 1)]);
-        let names: std::collections::BTreeSet<&str> =
-            Counter::ALL.iter().map(|c| c.name()).chain(Gauge::ALL.iter().map(|g| g.name())).collect();
+        let counters = Counter::ALL.iter().map(|c| (c.name(), c.label()));
+        let gauges = Gauge::ALL.iter().map(|g| (g.name(), g.label()));
+        let names: std::collections::BTreeSet<_> = counters.chain(gauges).collect();
         assert_eq!(names.len(), Counter::ALL.len() + Gauge::ALL.len());
         Counter::ALL.iter().for_each(|c| store.add(*c, *c as u64 + 1));
         Gauge::ALL.iter().for_each(|g| store.set_gauge(*g, -(*g as i64)));

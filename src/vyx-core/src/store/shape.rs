@@ -1,6 +1,7 @@
 //! How much the store holds, and where in the area each part lies.
 
 use super::health::{Counter, Gauge};
+use super::histogram::{self, Histogram};
 use super::{directory, gaps, ring, ticker, worker};
 use crate::Interval;
 
@@ -169,6 +170,7 @@ pub(crate) const HEAD_WORDS: usize = 56;
 pub(crate) struct Layout {
     pub counters: usize,
     pub gauges: usize,
+    pub histograms: usize,
     pub workers: usize,
     /// The hash index over the directory: a sequence on its own line, then `index_len` words.
     pub index: usize,
@@ -194,6 +196,7 @@ impl Layout {
         take(HEAD_WORDS)?;
         let counters = take(Counter::ALL.len())?;
         let gauges = take(Gauge::ALL.len())?;
+        let histograms = take(Histogram::ALL.len() * histogram::WORDS)?;
         let workers = take(worker::KINDS * worker::WORDS)?;
         // At most half full, so that a probe is short.
         let index_len = (2 * symbols).next_power_of_two();
@@ -205,7 +208,19 @@ impl Layout {
         for (begin, place) in series.iter_mut().zip(&shape.places) {
             *begin = take(symbols.checked_mul(ring::words(place.slots))?)?;
         }
-        Some(Layout { counters, gauges, workers, index, index_len, directory, tickers, gaps, series, words: end })
+        Some(Layout {
+            counters,
+            gauges,
+            histograms,
+            workers,
+            index,
+            index_len,
+            directory,
+            tickers,
+            gaps,
+            series,
+            words: end,
+        })
     }
 }
 
@@ -243,7 +258,8 @@ mod tests {
         let shape = Shape::new(3, &[(Interval::H1, 5), (Interval::M1, 7)]).unwrap().with_places(3, 6).unwrap();
         assert_eq!(shape.places().map(|(_, place)| place.slots).collect::<Vec<_>>(), [5, 7, 6]);
         let l = Layout::of(&shape).unwrap();
-        let begins = [0, l.counters, l.gauges, l.workers, l.index, l.directory, l.tickers, l.gaps, l.series[0]];
+        let begins =
+            [0, l.counters, l.gauges, l.histograms, l.workers, l.index, l.directory, l.tickers, l.gaps, l.series[0]];
         let begins: Vec<usize> = begins.into_iter().chain([l.series[1], l.series[2], l.words]).collect();
         assert!(begins.is_sorted_by(|a, b| a < b), "{begins:?}");
         assert!(begins.iter().all(|begin| begin % LINE == 0), "{begins:?}");
