@@ -35,10 +35,10 @@ impl Rule {
     fn all() -> Vec<Rule> {
         let rule = |n: usize| Rule {
             name: format!("run {n}"),
-            rising: n % 2 == 0,
+            rising: n.is_multiple_of(2),
             length: 6 + n / 2 % 5,
             ago: n / 10,
-            every: n % 7 == 0,
+            every: n.is_multiple_of(7),
         };
         (0..TRADERS).map(rule).collect()
     }
@@ -143,7 +143,7 @@ fn after_a_storm_of_kills_there_is_every_signal_once_and_no_other() {
     let target = stage.exchange.market_time() + 5 * MINUTE;
     let through = target - target.rem_euclid(MINUTE) - 1;
     until_within(Duration::from_secs(90), "everything due has been evaluated", || {
-        let due = "SELECT count(*) = $2 AND min(evaluated_through) >= vyx.at($1) FROM vyx.watermarks";
+        let due = "SELECT count(*) >= $2 AND min(evaluated_through) >= vyx.at($1) FROM vyx.watermarks";
         session.one::<bool>(due, &[&through, &(SYMBOLS as i64)]).then_some(())
     });
     check_accounts(&session, through);
@@ -182,7 +182,7 @@ fn storm(stage: &mut Stage, kills: i64, seed: u64) -> BTreeMap<&'static str, i64
 }
 
 /// The compiler that a saving session has running, if it starts one soon.
-fn compiler_of(session: i32) -> Option<i32> {
+pub fn compiler_of(session: i32) -> Option<i32> {
     let start = Instant::now();
     while start.elapsed() < Duration::from_millis(300) {
         let children = std::fs::read_to_string(format!("/proc/{session}/task/{session}/children")).ok()?;

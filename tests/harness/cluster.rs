@@ -1,6 +1,7 @@
 //! A throw-away cluster: made for one test, ended with it whatever happens.
 
 use super::install::{Install, Place, succeed};
+use super::invariants;
 use super::session::Session;
 use super::until_within;
 use std::collections::BTreeMap;
@@ -154,6 +155,7 @@ impl Cluster {
     /// Ends the postmaster as nothing can be caught that ends it so. What it leaves behind is the next start's business.
     pub fn kill(&mut self) {
         let Some(mut server) = self.server.take() else { return };
+        invariants::note_kill();
         server.kill().expect("it is our child");
         server.wait().expect("it is our child");
     }
@@ -229,6 +231,19 @@ impl Cluster {
         Session::connect_as(user, options, &self.socket, "postgres")
     }
 
+    /// Whether everything that always holds does: see [`invariants`].
+    fn verdict(&mut self) -> Result<(), String> {
+        let Some(server) = &mut self.server else { return Ok(()) };
+        if let Some(status) = server.try_wait().expect("it is our child") {
+            return Err(format!("the server has ended by itself: {status}"));
+        }
+        let other = self.settings.get("vyx.database").map(String::as_str);
+        let sessions = ["postgres"].into_iter().chain(other);
+        // One that was dropped, or never made, has nothing to say.
+        let sessions: Vec<_> = sessions.filter_map(|name| Session::connect(&self.socket, name).ok()).collect();
+        invariants::check(&sessions, &self.log())
+    }
+
     pub fn log(&self) -> String {
         fs::read_to_string(self.log_file()).unwrap_or_default()
     }
@@ -246,7 +261,8 @@ impl Cluster {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        if std::thread::panicking() {
+        let verdict = if std::thread::panicking() { Ok(()) } else { self.verdict() };
+        if std::thread::panicking() || verdict.is_err() {
             eprintln!("---- the server's log ----\n{}\n----", self.log_tail());
         }
         if let Some(mut server) = self.server.take() {
@@ -255,6 +271,9 @@ impl Drop for Cluster {
         }
         remove(&self.root);
         remove(&self.socket);
+        if let Err(what) = verdict {
+            panic!("{what}");
+        }
     }
 }
 
@@ -267,6 +286,9 @@ fn remove(directory: &Path) {
 /// Sends a signal to a process that the test started, or whose number its server gave.
 pub fn signal(pid: i32, signal: i32) {
     assert!(pid > 1, "{pid} is no process of a test");
+    if signal == libc::SIGKILL {
+        invariants::note_kill();
+    }
     // SAFETY: kill takes two numbers; a process that has gone is an error, which is as good.
     unsafe { libc::kill(pid, signal) };
 }

@@ -3,6 +3,7 @@
 mod cluster;
 mod expect;
 mod install;
+mod invariants;
 mod ledger;
 mod play;
 mod session;
