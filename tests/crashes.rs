@@ -1,6 +1,7 @@
 //! Processes end, by kindness or not, and nothing is lost that does not come back.
 
 use crate::harness::{START, Session, Stage, Stop, check_ledger, signal, until};
+use crate::storm::compiler_of;
 use std::path::Path;
 use std::time::{Duration, Instant};
 use vyx_sim::Kind;
@@ -60,6 +61,37 @@ fn a_killed_process_is_a_crash_after_which_workers_and_rings_are_back_within_sec
         stage.check(&session);
         check_ledger(&session);
     }
+}
+
+#[test]
+fn a_killed_compiler_costs_one_save_and_nobody_else_anything() {
+    let stage = stage_with("compiler", &[("vyx.evaluate_worker", "on")]);
+    let session = stage.cluster.session();
+    stage.settle(&session);
+    let pids = "SELECT format('%s %s %s', ingest_pid, evaluate_pid, pg_postmaster_start_time()) FROM vyx_health()";
+    let before: String = session.one(pids, &[]);
+    let saver: i32 = session.one("SELECT pg_backend_pid()", &[]);
+    let save = "INSERT INTO vyx.traders (user_id, name, script) VALUES (NULL, 'saved', 'close > ema(close, 20)')";
+    let (mut saved, mut refused) = (0, None);
+    // One that is killed may have given its answer already.
+    while refused.is_none() {
+        std::thread::scope(|scope| {
+            let killer = scope.spawn(|| signal(until("a compiler", || compiler_of(saver)), libc::SIGKILL));
+            while refused.is_none() && !killer.is_finished() {
+                match session.try_run(save) {
+                    Ok(()) => saved += 1,
+                    Err(error) => refused = Some(error),
+                }
+            }
+        });
+    }
+    let refused = refused.as_ref().and_then(|error| error.as_db_error()).expect("the server says why");
+    assert_eq!(refused.code().code(), "54000", "{refused:?}");
+    assert!(refused.message().contains("vyx-compiler ended without an answer"), "{refused:?}");
+    session.run(save);
+    let count: i64 = session.one("SELECT count(*) FROM vyx.traders", &[]);
+    assert_eq!(count, saved + 1);
+    assert_eq!(session.one::<String>(pids, &[]), before);
 }
 
 #[test]

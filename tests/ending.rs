@@ -11,7 +11,7 @@ fn worker(session: &Session) -> Option<i32> {
 
 /// Told to end, it ends within a second, and another one runs within six.
 #[track_caller]
-fn ends(session: &Session, doing: &str) {
+pub fn ends(session: &Session, doing: &str) {
     let pid = until(&format!("{doing}: it runs"), || worker(session));
     signal(pid, libc::SIGTERM);
     let start = Instant::now();

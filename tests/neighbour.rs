@@ -1,5 +1,6 @@
 //! `vyx evaluate` as a good neighbour: what others do in its database it neither hinders nor is harmed by.
 
+use crate::ending::ends;
 use crate::harness::{MINUTE, OWN, Rule, Session, Stage, check_signals, save, until, until_within};
 use crate::signals::{SYMBOLS, finish};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -265,6 +266,7 @@ fn the_database_of_the_worker_is_dropped_by_force_or_while_it_is_paused() {
     std::thread::sleep(Duration::from_secs(4));
     let attempts = stage.cluster.log()[before..].matches("database \"market\" does not exist").count();
     assert!(attempts <= 4, "{attempts} attempts within some 4 seconds");
+    ends(&session, "waiting before it tries to connect again");
     make();
 
     assert!(session.one::<bool>("SELECT vyx_pause('evaluate')", &[]));
