@@ -3,6 +3,7 @@
 
 mod harness;
 
+mod always;
 mod ask;
 mod attacks;
 mod checklist;

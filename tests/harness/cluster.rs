@@ -240,8 +240,8 @@ impl Cluster {
         let other = self.settings.get("vyx.database").map(String::as_str);
         let sessions = ["postgres"].into_iter().chain(other);
         // One that was dropped, or never made, has nothing to say.
-        let sessions: Vec<_> = sessions.filter_map(|name| Session::connect(&self.socket, name).ok()).collect();
-        invariants::check(&sessions, &self.log())
+        let mut sessions = sessions.filter_map(|name| Session::connect(&self.socket, name).ok());
+        sessions.try_for_each(|session| invariants::check(&session, &self.log()))
     }
 
     pub fn log(&self) -> String {

@@ -13,6 +13,7 @@ mod truth;
 pub use cluster::{Cluster, Stop, signal};
 pub use expect::{MIXED, OWN, Rule, check as check_signals, save};
 pub use install::{Install, succeed};
+pub use invariants::check as check_invariants;
 pub use ledger::{Gap, check_ledger, count, gaps};
 pub use play::{HARMLESS, INTERRUPTION, MINUTE, Play, Row, SYMBOLS};
 pub use session::{Session, millis};
