@@ -3,6 +3,7 @@
 #![allow(unsafe_code)]
 
 use super::timestamp;
+use crate::evaluate::Lane;
 use crate::worker::{evaluate, wall_time};
 use crate::{guc, pause, shmem};
 use pgrx::pg_sys::panic::ErrorReport;
@@ -39,14 +40,17 @@ pub fn assess(store: &Store<'static>, now: Millis) -> (&'static str, String) {
     if gauge(Gauge::Connections) == 0 {
         return ("down", format!("no connection to the exchange: {}", ingest.state));
     }
-    match store.worker(WorkerKind::Evaluate).status() {
-        _ if !guc::evaluate_worker() => {}
-        Some(worker) if !overdue(&worker) && worker.state == evaluate::WELL => {}
-        Some(worker) if !overdue(&worker) => return ("degraded", format!("vyx evaluate: {}", worker.state)),
-        None if recovering() => {} // where nothing can be written, nobody evaluates
-        _ => {
-            let why = why_absent();
-            return ("degraded", format!("vyx evaluate is not running, signals wait for CALL vyx_evaluate(): {why}"));
+    for lane in [Lane::Prompt, Lane::Patient] {
+        let name = evaluate::name(lane);
+        match store.worker(evaluate::kind(lane)).status() {
+            _ if !guc::evaluate_worker() => {}
+            Some(worker) if !overdue(&worker) && worker.state == evaluate::WELL => {}
+            Some(worker) if !overdue(&worker) => return ("degraded", format!("{name}: {}", worker.state)),
+            None if recovering() => {} // where nothing can be written, nobody evaluates
+            _ => {
+                let why = why_absent();
+                return ("degraded", format!("{name} is not running, signals wait for CALL vyx_evaluate(): {why}"));
+            }
         }
     }
     let (subscribed, wanted) = (gauge(Gauge::Streams), gauge(Gauge::StreamsWanted));

@@ -73,13 +73,17 @@ fn state(store: &Store<'static>) -> impl Iterator<Item = Sample> {
 }
 
 fn workers(store: &Store<'static>) -> impl Iterator<Item = Sample> {
-    [("ingest", WorkerKind::Ingest), ("evaluate", WorkerKind::Evaluate)]
-        .map(|(name, kind)| {
-            let heartbeat = store.worker(kind).status().map_or(0.0, |worker| worker.heartbeat.0 as f64 / 1e3);
-            let help = "Local time at which the worker last reported; 0 where it does not run.";
-            Sample::gauge("vyx_worker_heartbeat_timestamp_seconds", heartbeat, help).with("worker", name)
-        })
-        .into_iter()
+    [
+        ("ingest", WorkerKind::Ingest),
+        ("evaluate", WorkerKind::Evaluate),
+        ("evaluate patient", WorkerKind::EvaluatePatient),
+    ]
+    .map(|(name, kind)| {
+        let heartbeat = store.worker(kind).status().map_or(0.0, |worker| worker.heartbeat.0 as f64 / 1e3);
+        let help = "Local time at which the worker last reported; 0 where it does not run.";
+        Sample::gauge("vyx_worker_heartbeat_timestamp_seconds", heartbeat, help).with("worker", name)
+    })
+    .into_iter()
 }
 
 /// As Prometheus has them: each bucket counts the ones below it too.

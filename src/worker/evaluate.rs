@@ -60,7 +60,7 @@ pub fn name(lane: Lane) -> &'static str {
     }
 }
 
-fn kind(lane: Lane) -> WorkerKind {
+pub fn kind(lane: Lane) -> WorkerKind {
     match lane {
         Lane::Prompt => WorkerKind::Evaluate,
         Lane::Patient => WorkerKind::EvaluatePatient,
