@@ -160,6 +160,7 @@ BEGIN
     IF NOT FOUND THEN
         RETURN false;   -- a copy stays as it is until vyx_adopt()
     END IF;
+    -- Watermarks of both lanes count: a trader may change from one to the other, and no candle is evaluated twice.
     -- The lock is held from here on, so this sees every batch that was written before it. A version that its tenant is
     -- ending in a transaction still open is left for later: nobody else waits for that.
     UPDATE vyx.trader_versions v
@@ -167,7 +168,7 @@ BEGIN
     FROM (SELECT u.trader_id, u.version, e.next, coalesce(u.effective_from, greatest(u.asked_from, e.next)) AS starts
           FROM vyx.trader_versions u
           CROSS JOIN LATERAL (SELECT max(w.evaluated_through) + interval '1 millisecond' AS next
-                              FROM vyx.watermarks w WHERE w."interval" = u."interval" AND w.lane = u.lane) AS e
+                              FROM vyx.watermarks w WHERE w."interval" = u."interval") AS e
           WHERE u.effective_from IS NULL OR u.effective_to IS NULL AND u.asked_to IS NOT NULL
           FOR UPDATE OF u SKIP LOCKED) AS t
     WHERE v.trader_id = t.trader_id AND v.version = t.version;
