@@ -12,6 +12,7 @@ mod matching;
 mod metrics;
 mod rights;
 mod support;
+mod tenants;
 mod traders;
 mod worker;
 mod writer;

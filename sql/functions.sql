@@ -36,6 +36,8 @@ BEGIN
             ('vyx_indicators', 50, 'The functions of the trader language.'),
             ('_format', NULL, 'The format of programs that this server writes and reads.'),
             ('vyx_templates', 40, 'Rules to begin with: a script with the interval it was written for, and what it does in a sentence.'),
+            ('_tracked_symbols', NULL, 'How many symbols are tracked; 0 where vyx is not preloaded.'),
+            ('_warming', NULL, 'Of how many symbols a stored program lacks history; null where that cannot be said.'),
             ('_jwt_logins', NULL, 'The setting vyx.jwt_logins; null where vyx is not preloaded, and anybody could set it.'),
             ('_market_time', NULL, 'The largest time seen from the exchange; null before anything was heard.'),
             ('_evaluate_batch', NULL, 'What is due and what comes of it, for vyx.commit_batch(); null when nothing is due.')

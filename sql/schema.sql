@@ -86,20 +86,22 @@ COMMENT ON FUNCTION vyx.at(bigint) IS 'The moment so many milliseconds after 197
 CREATE TABLE vyx.tiers (
     tier                text PRIMARY KEY CHECK (octet_length(tier) BETWEEN 1 AND 64),
     max_running_traders integer CHECK (max_running_traders >= 0),
-    max_traders         integer CHECK (max_traders >= 0),
+    max_traders         integer DEFAULT 100 CHECK (max_traders >= 0),
     cost_per_close      bigint CHECK (cost_per_close >= 0),
     signals_per_hour    integer CHECK (signals_per_hour >= 0),
-    keep_signals        interval CHECK (keep_signals > '0')
+    keep_signals        interval DEFAULT '24 hours' CHECK (keep_signals >= '0'),
+    switches_per_minute integer DEFAULT 10 CHECK (switches_per_minute >= 0)
 );
 ALTER TABLE vyx.tiers ENABLE ROW LEVEL SECURITY;
 ALTER TABLE vyx.tiers FORCE ROW LEVEL SECURITY;
-COMMENT ON TABLE vyx.tiers IS 'What tenants may use, by tier. Limits of your own are kept by pg_dump.';
+COMMENT ON TABLE vyx.tiers IS 'What tenants may use, by tier; null: no limit. Limits of your own are kept by pg_dump.';
 COMMENT ON COLUMN vyx.tiers.max_running_traders IS 'Most running traders of one tenant; null: no limit but vyx.max_running_traders.';
-COMMENT ON COLUMN vyx.tiers.max_traders IS 'Most traders of one tenant, stopped ones included; null: no limit.';
-COMMENT ON COLUMN vyx.tiers.cost_per_close IS 'Most of the sum of vyx.trader_versions.cost over the running traders of one tenant; null: no limit.';
-COMMENT ON COLUMN vyx.tiers.signals_per_hour IS 'Most signals of one tenant in an hour of market time; those beyond are suppressed and counted; null: no limit.';
-COMMENT ON COLUMN vyx.tiers.keep_signals IS 'How long signals of such a tenant are kept after their close; null: for ever.';
-INSERT INTO vyx.tiers VALUES
+COMMENT ON COLUMN vyx.tiers.max_traders IS 'Most traders of one tenant that are stored, running or not.';
+COMMENT ON COLUMN vyx.tiers.cost_per_close IS 'Most that one tenant''s running traders may cost together: of each the nodes of its program times the symbols it looks at.';
+COMMENT ON COLUMN vyx.tiers.signals_per_hour IS 'Most signals of one tenant in an hour of market time; what is over is suppressed and counted.';
+COMMENT ON COLUMN vyx.tiers.keep_signals IS 'How long a signal is kept, in market time; longer where a cooldown has to know of it.';
+COMMENT ON COLUMN vyx.tiers.switches_per_minute IS 'How often one tenant may start or stop traders in a minute of this machine''s clock.';
+INSERT INTO vyx.tiers (tier, max_running_traders, max_traders, cost_per_close, signals_per_hour, keep_signals) VALUES
     ('anonymous', 0, 0, 0, 0, '24 hours'),
     ('free', 2, 100, 100000, 100, '24 hours'),
     ('pro', 10, 100, 1000000, 1000, '24 hours'),
@@ -109,9 +111,10 @@ INSERT INTO vyx.tiers VALUES
 CREATE FUNCTION vyx.replace_tier() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    UPDATE vyx.tiers t SET max_running_traders = NEW.max_running_traders, max_traders = NEW.max_traders,
-        cost_per_close = NEW.cost_per_close, signals_per_hour = NEW.signals_per_hour, keep_signals = NEW.keep_signals
-    WHERE t.tier = NEW.tier;
+    UPDATE vyx.tiers i
+    SET max_running_traders = NEW.max_running_traders, max_traders = NEW.max_traders, cost_per_close = NEW.cost_per_close,
+        signals_per_hour = NEW.signals_per_hour, keep_signals = NEW.keep_signals, switches_per_minute = NEW.switches_per_minute
+    WHERE i.tier = NEW.tier;
     RETURN CASE WHEN FOUND THEN NULL ELSE NEW END;
 END
 $$;
@@ -122,13 +125,15 @@ CREATE TABLE vyx.tenants (
     user_id    uuid PRIMARY KEY,
     role_name  text UNIQUE CHECK (octet_length(role_name) BETWEEN 1 AND 63),
     tier       text NOT NULL DEFAULT 'free' REFERENCES vyx.tiers,
-    changed_at timestamptz NOT NULL DEFAULT now()
+    changed_at timestamptz NOT NULL DEFAULT now(),
+    switched   timestamptz[] NOT NULL DEFAULT '{}'
 );
 ALTER TABLE vyx.tenants ENABLE ROW LEVEL SECURITY;
 ALTER TABLE vyx.tenants FORCE ROW LEVEL SECURITY;
-COMMENT ON TABLE vyx.tenants IS 'Tenants, their tier and, where they log in as a role of their own, that role. A tenant''s first start of a trader adds a row.';
+COMMENT ON TABLE vyx.tenants IS 'Tenants, their tier and, where they log in as a role of their own, that role. A tenant''s first trader adds a row.';
 COMMENT ON COLUMN vyx.tenants.role_name IS 'The role whose sessions are this tenant''s; null where a JWT says who it is.';
-COMMENT ON COLUMN vyx.tenants.changed_at IS 'When a trader was last started. Writing it makes concurrent starts wait for one another, or fail where they cannot see one another.';
+COMMENT ON COLUMN vyx.tenants.changed_at IS 'When its limits were last checked. Writing it makes concurrent checks wait for one another, or fail where they cannot see one another.';
+COMMENT ON COLUMN vyx.tenants.switched IS 'When it started or stopped traders within the last minute, by this machine''s clock.';
 
 -- The claim counts only in sessions of PostgREST's login role, because any session can SET that variable.
 -- SET ROLE is looked at before the login role; current_user would be the owner of whatever function runs.
@@ -197,6 +202,9 @@ CREATE TABLE vyx.trader_versions (
     cost                 bigint NOT NULL DEFAULT 0 CHECK (cost >= 0),
     lane                 smallint NOT NULL DEFAULT 0 CHECK (lane IN (0, 1)),
     shadow               boolean NOT NULL DEFAULT false,
+    nodes                integer GENERATED ALWAYS AS (
+                             CASE json_typeof(program -> 'nodes') WHEN 'array' THEN json_array_length(program -> 'nodes') END) STORED,
+    stopped_because      text,
     asked_from           timestamptz,
     asked_to             timestamptz,
     effective_from       timestamptz,
@@ -213,6 +221,11 @@ CREATE INDEX trader_versions_effective_to_idx ON vyx.trader_versions ("interval"
 -- What vyx.settle_versions() has to do: usually nothing.
 CREATE INDEX trader_versions_unsettled_idx ON vyx.trader_versions (trader_id)
     WHERE effective_from IS NULL OR effective_to IS NULL AND asked_to IS NOT NULL;
+-- What quotas count.
+CREATE INDEX trader_versions_in_force_idx ON vyx.trader_versions (user_id) INCLUDE (cost, shadow)
+    WHERE asked_to IS NULL AND effective_to IS NULL;
+-- Whom vyx.tell_stopped() may have to tell.
+CREATE INDEX trader_versions_stopped_idx ON vyx.trader_versions (trader_id) WHERE stopped_because IS NOT NULL;
 -- What vyx.upgrade_programs() has to do: usually nothing.
 CREATE INDEX trader_versions_format_idx ON vyx.trader_versions (((program ->> 'format') COLLATE "C"));
 COMMENT ON TABLE vyx.trader_versions IS 'What was evaluated from when to when. Written by the database alone and never changed but for its times; outlives its trader, so that a signal can be explained.';
@@ -220,6 +233,8 @@ COMMENT ON COLUMN vyx.trader_versions.program IS 'What the script was compiled t
 COMMENT ON COLUMN vyx.trader_versions.cost IS 'Nodes of the program times the symbols it looked at when it was made: what a close of it costs, at most.';
 COMMENT ON COLUMN vyx.trader_versions.lane IS '0: evaluated at once; 1: after everybody else, since its tenant has more than vyx.prompt_cost running.';
 COMMENT ON COLUMN vyx.trader_versions.shadow IS 'Runs beside the version in force and delivers nothing: its signals lie in vyx.shadow_signals.';
+COMMENT ON COLUMN vyx.trader_versions.nodes IS 'How large its program is; null where it is of a format that has none, or its script no longer compiles.';
+COMMENT ON COLUMN vyx.trader_versions.stopped_because IS 'Why the database ended it; null: its tenant did, or nobody.';
 COMMENT ON COLUMN vyx.trader_versions.asked_from IS 'Market time of the statement that made it.';
 COMMENT ON COLUMN vyx.trader_versions.asked_to IS 'Market time of the statement that changed, stopped or deleted the trader.';
 COMMENT ON COLUMN vyx.trader_versions.effective_from IS 'Evaluates candles that close then or later: asked_from, or after what had been evaluated when the statement''s transaction was seen; null: not settled yet.';

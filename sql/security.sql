@@ -20,6 +20,11 @@ CREATE POLICY owner ON vyx.tallies TO vyx_owner USING (true) WITH CHECK (true);
 CREATE POLICY owner ON vyx.delivered TO vyx_owner USING (true) WITH CHECK (true);
 CREATE POLICY owner ON vyx.shadow_signals TO vyx_owner USING (true) WITH CHECK (true);
 CREATE POLICY owner ON vyx.writer TO vyx_owner USING (true) WITH CHECK (true);
+CREATE POLICY owner ON vyx.usage TO vyx_owner USING (true) WITH CHECK (true);
+CREATE POLICY owner ON vyx.reviews TO vyx_owner USING (true) WITH CHECK (true);
+CREATE POLICY owner ON vyx.retries TO vyx_owner USING (true) WITH CHECK (true);
+CREATE POLICY owner ON vyx.forgotten TO vyx_owner USING (true) WITH CHECK (true);
+CREATE POLICY owner ON vyx.chores TO vyx_owner USING (true) WITH CHECK (true);
 
 -- For PUBLIC, not for vyx_user: a role that does not inherit its memberships (Supabase's authenticated) would match no
 -- policy otherwise. Who may read at all is decided by the grants below.
@@ -132,12 +137,14 @@ BEGIN
                                'vyx_trader_status', 'set_trader_state']),
             ('vyx_user', ARRAY['vyx_change_trader', 'vyx_shadow_diff', 'vyx_promote_shadow', 'vyx_drop_shadow', 'own_trader',
                                'begin_shadow', 'end_shadow', 'shadow_of']),
+            ('vyx_user', ARRAY['vyx_active_traders', 'vyx_usage', 'vyx_retry']),
             ('pg_monitor', ARRAY['vyx_health', 'vyx_metrics', 'vyx_metrics_text', 'vyx_check']),
             -- Signals for who was away; and through whom they are carried.
             ('vyx_user', ARRAY['vyx_signals_since', 'read_cursor']),
             ('pg_monitor', ARRAY['vyx_published', 'unpublished', 'evaluation_state']),
             ('vyx_operator', ARRAY['vyx_publish', 'vyx_unpublish', 'vyx_published', 'unpublished', 'is_published', 'check_publication_name',
                                    'publish_as_owner', 'unpublish_as_owner', 'remember_publication', 'forget_publication']),
+            ('vyx_operator', ARRAY['vyx_trader_status', 'vyx_active_traders', 'vyx_usage', 'vyx_retry', 'vyx_forget_user', 'maintain']),
             -- Operators have evaluated what is due; what comes of it they cannot make up.
             ('vyx_operator', ARRAY['vyx_health', 'vyx_check', 'vyx_evaluate', 'settle_versions', 'upgrade_programs', 'evaluate_once', 'vyx_schedule',
                                    'vyx_unschedule', 'check_cron', 'cron_command', 'vyx_adopt',

@@ -13,41 +13,6 @@ END
 $$;
 COMMENT ON FUNCTION vyx.effective_now() IS 'The market time from which a change of a trader counts.';
 
--- Raises 42501 when the trader may not run. Counts all running traders of its owner, this one included.
-CREATE FUNCTION vyx.check_quota(trader vyx.traders) RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    most constant integer := coalesce(current_setting('vyx.max_running_traders', true), '1000')::integer;
-    its_tier text;
-    its_limit integer;
-    running bigint;
-BEGIN
-    IF trader.user_id IS NOT NULL THEN
-        INSERT INTO vyx.tenants (user_id) VALUES (trader.user_id) ON CONFLICT DO NOTHING;
-        -- A real update, not a mere lock: two starts at once wait for each other, and fail at REPEATABLE READ.
-        UPDATE vyx.tenants t SET changed_at = clock_timestamp() WHERE t.user_id = trader.user_id RETURNING t.tier INTO its_tier;
-        SELECT i.max_running_traders INTO its_limit FROM vyx.tiers i WHERE i.tier = its_tier;
-        SELECT count(*) INTO running FROM vyx.traders t WHERE t.user_id = trader.user_id AND t.state = 'running';
-        IF running > its_limit THEN
-            RAISE EXCEPTION 'limit of % running traders of tier "%" is reached', its_limit, its_tier
-                USING ERRCODE = 'insufficient_privilege',
-                      DETAIL = json_build_object('limit', its_limit, 'tier', its_tier)::text,
-                      HINT = 'Stop another trader first: SELECT vyx_stop_trader(id).';
-        END IF;
-    END IF;
-    -- Protects the machine, not a right of anybody: starts of different tenants at the same moment do not wait for
-    -- one another, so they may pass it by their number.
-    SELECT count(*) INTO running FROM vyx.traders t WHERE t.state = 'running';
-    IF running > most THEN
-        RAISE EXCEPTION 'limit of % running traders of this server is reached', most
-            USING ERRCODE = 'insufficient_privilege',
-                  DETAIL = json_build_object('limit', most, 'tier', its_tier)::text,
-                  HINT = 'The setting vyx.max_running_traders is for the whole server.';
-    END IF;
-END
-$$;
-COMMENT ON FUNCTION vyx.check_quota(vyx.traders) IS 'Raises 42501 when a trader that wants to run is over its tenant''s or the server''s limit.';
-
 -- Before: number the row. A row that comes with its version is one of a dump, with its versions beside it.
 CREATE FUNCTION vyx.before_trader() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -65,8 +30,9 @@ BEGIN
     IF TG_OP = 'INSERT' THEN
         NEW.version := 1;
         IF NEW.user_id IS NULL AND vyx.uid() IS NULL AND NOT vyx.may_build_in() THEN
-            RAISE EXCEPTION 'no tenant is known for role "%"', coalesce(nullif(current_setting('role'), 'none'), session_user)
+            RAISE EXCEPTION 'no tenant is known for role "%"', vyx.acting()
                 USING ERRCODE = 'insufficient_privilege',
+                      DETAIL = '{"limit":0,"tier":"anonymous"}',
                       HINT = 'An administrator adds it: INSERT INTO vyx.tenants (user_id, role_name) VALUES (...).';
         END IF;
         RETURN NEW;
@@ -74,6 +40,9 @@ BEGIN
     IF NEW.id IS DISTINCT FROM OLD.id OR NEW.user_id IS DISTINCT FROM OLD.user_id THEN
         RAISE EXCEPTION 'id and user_id of a trader cannot be changed'
             USING ERRCODE = 'insufficient_privilege', HINT = 'Insert another trader.';
+    END IF;
+    IF NEW.state = 'running' AND OLD.state <> 'running' THEN
+        NEW.last_error := NULL;
     END IF;
     -- A number names one period of evaluation: it is used again as long as there was none.
     IF EXISTS (SELECT FROM vyx.trader_versions v WHERE v.trader_id = OLD.id AND v.version = OLD.version)
@@ -98,7 +67,7 @@ COMMENT ON FUNCTION vyx.definition(vyx.traders) IS 'Everything of a trader that 
 CREATE FUNCTION vyx.may_build_in() RETURNS boolean
 LANGUAGE sql STABLE
 RETURN (SELECT r.rolsuper FROM pg_roles r
-        WHERE r.rolname = coalesce(nullif(current_setting('role'), 'none'), session_user::text));
+        WHERE r.rolname = vyx.acting());
 COMMENT ON FUNCTION vyx.may_build_in() IS 'Whether the speaker may make traders that belong to nobody: a superuser.';
 
 -- After: only here is it certain that the row stays (ON CONFLICT DO NOTHING). An error undoes the statement.
@@ -109,7 +78,12 @@ DECLARE
     changed constant boolean := TG_OP = 'INSERT' OR vyx.definition(NEW) IS DISTINCT FROM vyx.definition(OLD);
     started constant boolean := NEW.state = 'running' AND (TG_OP = 'INSERT' OR OLD.state <> 'running');
     program json;
+    its_cost bigint;
+    its_lane smallint;
 BEGIN
+    IF TG_OP = 'INSERT' THEN
+        PERFORM vyx.check_stored(NEW);
+    END IF;
     IF changed OR started THEN
         program := vyx._compile(NEW.script, NEW."interval");
     END IF;
@@ -117,16 +91,15 @@ BEGIN
         PERFORM vyx.end_version(NEW.id, at);
     END IF;
     IF NEW.state = 'running' AND (changed OR started) THEN
-        IF started THEN
-            PERFORM vyx.check_quota(NEW);
-        END IF;
+        its_cost := json_array_length(program -> 'nodes') * coalesce(cardinality(NEW.symbols), vyx._tracked_symbols());
+        its_lane := vyx.check_quota(NEW, its_cost);
         -- With the first trader that runs there is something to write, so from here on there is a writer.
         INSERT INTO vyx.writer (system_identifier) SELECT c.system_identifier FROM pg_control_system() c
             ON CONFLICT DO NOTHING;
         INSERT INTO vyx.trader_versions (trader_id, version, user_id, script, program, "interval", symbols,
-                                         min_quote_volume_24h, fire_on, cooldown, max_lag, asked_from)
+                                         min_quote_volume_24h, fire_on, cooldown, max_lag, asked_from, cost, lane)
         VALUES (NEW.id, NEW.version, NEW.user_id, NEW.script, program, NEW."interval", NEW.symbols,
-                NEW.min_quote_volume_24h, NEW.fire_on, NEW.cooldown, NEW.max_lag, at);
+                NEW.min_quote_volume_24h, NEW.fire_on, NEW.cooldown, NEW.max_lag, at, its_cost, its_lane);
     ELSIF TG_OP = 'INSERT' THEN
         RAISE NOTICE 'trader "%" is stopped', NEW.name
             USING HINT = format('Start it: SELECT vyx_start_trader(%L).', NEW.id);
@@ -150,15 +123,24 @@ COMMENT ON FUNCTION vyx.end_version(uuid, timestamptz) IS 'Asks for the end of t
 -- that were computed before.
 CREATE FUNCTION vyx.settle_versions() RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '1s' AS $$
+DECLARE
+    decided boolean;
 BEGIN
     IF NOT EXISTS (SELECT FROM vyx.trader_versions v
-                   WHERE v.effective_from IS NULL OR v.effective_to IS NULL AND v.asked_to IS NOT NULL) THEN
+                   WHERE v.effective_from IS NULL OR v.effective_to IS NULL AND v.asked_to IS NOT NULL)
+       AND NOT EXISTS (SELECT FROM vyx.reviews)
+       AND NOT EXISTS (SELECT FROM vyx.retries)
+       AND NOT EXISTS (SELECT FROM vyx.forgotten)
+    THEN
         RETURN false;
     END IF;
     PERFORM FROM vyx.writer w
         WHERE w.system_identifier = (SELECT c.system_identifier FROM pg_control_system() c) FOR UPDATE;
     IF NOT FOUND THEN
         RETURN false;   -- a copy stays as it is until vyx_adopt()
+    END IF;
+    IF vyx.enforce_limits() > 0 THEN
+        PERFORM vyx.tell_stopped();
     END IF;
     -- Watermarks of both lanes count: a trader may change from one to the other, and no candle is evaluated twice.
     -- The lock is held from here on, so this sees every batch that was written before it. A version that its tenant is
@@ -172,14 +154,16 @@ BEGIN
           WHERE u.effective_from IS NULL OR u.effective_to IS NULL AND u.asked_to IS NOT NULL
           FOR UPDATE OF u SKIP LOCKED) AS t
     WHERE v.trader_id = t.trader_id AND v.version = t.version;
-    IF NOT FOUND THEN
-        RETURN false;
+    decided := FOUND;
+    PERFORM vyx.redrive();
+    decided := vyx.forget_rest() > 0 OR decided;
+    IF decided THEN
+        UPDATE vyx.writer w SET settled = w.settled + 1;
     END IF;
-    UPDATE vyx.writer w SET settled = w.settled + 1;
-    RETURN true;
+    RETURN decided;
 END
 $$;
-COMMENT ON FUNCTION vyx.settle_versions() IS 'Decides from which candle on new, changed and stopped traders count; returns whether there was anything to decide.';
+COMMENT ON FUNCTION vyx.settle_versions() IS 'Decides from which candle on new, changed and stopped traders count, and does what else tenants may ask for but not do themselves; returns whether there was anything to decide.';
 
 -- A program of another format, e.g. of a dump or of the server before an update, is compiled again from its script, where
 -- it may still be evaluated. Some at a time: whoever evaluates asks until there are none. One whose script the language
@@ -239,63 +223,13 @@ CREATE TRIGGER apply_new AFTER INSERT ON vyx.traders
     FOR EACH ROW WHEN (NEW.updated_at = pg_catalog.transaction_timestamp()) EXECUTE FUNCTION vyx.after_trader();
 CREATE TRIGGER apply_changed AFTER UPDATE ON vyx.traders
     FOR EACH ROW EXECUTE FUNCTION vyx.after_trader();
+-- Triggers fire in the order of their names: before anything is compiled. What the database stops is nobody's doing.
+CREATE TRIGGER allow_new AFTER INSERT ON vyx.traders
+    FOR EACH ROW WHEN (NEW.state = 'running' AND NEW.updated_at = pg_catalog.transaction_timestamp())
+    EXECUTE FUNCTION vyx.count_switch();
+CREATE TRIGGER allow_changed AFTER UPDATE ON vyx.traders
+    FOR EACH ROW WHEN (NEW.state <> OLD.state AND CURRENT_USER <> 'vyx_owner') EXECUTE FUNCTION vyx.count_switch();
 CREATE TRIGGER apply_deleted AFTER DELETE ON vyx.traders
     FOR EACH ROW EXECUTE FUNCTION vyx.after_trader_delete();
-
--- The doors. They run as their caller, so row level security decides which traders there are.
-CREATE FUNCTION vyx.set_trader_state(trader uuid, wish text) RETURNS text
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-    IF trader IS NULL THEN
-        RAISE EXCEPTION 'argument "id" must not be null' USING ERRCODE = 'null_value_not_allowed', HINT = 'Give a trader''s id.';
-    END IF;
-    UPDATE vyx.traders t SET state = wish WHERE t.id = trader AND t.state <> wish;
-    RETURN (SELECT s.state FROM @extschema@.vyx_trader_status(trader) s);
-END
-$$;
-COMMENT ON FUNCTION vyx.set_trader_state(uuid, text) IS 'Sets what the owner wants and returns what the trader does; 42704 where there is no such trader.';
-
-CREATE FUNCTION @extschema@.vyx_start_trader(id uuid) RETURNS text
-LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$ SELECT vyx.set_trader_state($1, 'running') $$;
-COMMENT ON FUNCTION @extschema@.vyx_start_trader(uuid) IS 'Lets a trader run from the next close on; returns its state.';
-
-CREATE FUNCTION @extschema@.vyx_stop_trader(id uuid) RETURNS text
-LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$ SELECT vyx.set_trader_state($1, 'stopped') $$;
-COMMENT ON FUNCTION @extschema@.vyx_stop_trader(uuid) IS 'Stops a trader from the next close on; returns its state.';
-
-CREATE FUNCTION @extschema@.vyx_trader_status(
-    id uuid, OUT name text, OUT state text, OUT version bigint, OUT since timestamptz,
-    OUT signals bigint, OUT last_signal timestamptz, OUT failures bigint, OUT waiting bigint, OUT last_error text
-) LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    trader vyx.traders;
-    v vyx.trader_versions;
-    through timestamptz;
-BEGIN
-    SELECT t.* INTO trader FROM vyx.traders t WHERE t.id = $1;
-    IF NOT FOUND THEN
-        RAISE EXCEPTION 'no trader "%"', $1
-            USING ERRCODE = 'undefined_object', HINT = 'SELECT id, name FROM vyx.traders lists yours.';
-    END IF;
-    SELECT o.* INTO v FROM vyx.trader_versions o WHERE o.trader_id = $1 AND NOT o.shadow ORDER BY o.version DESC LIMIT 1;
-    SELECT max(w.evaluated_through) INTO through FROM vyx.watermarks w WHERE w."interval" = trader."interval";
-    name := trader.name;
-    version := trader.version;
-    last_error := trader.last_error;
-    since := CASE trader.state WHEN 'running' THEN coalesce(v.effective_from, v.asked_from)
-                               ELSE coalesce(v.effective_to, v.asked_to) END;
-    -- It does what its owner wants when a candle of its interval has been evaluated since.
-    state := CASE
-        WHEN since IS NULL OR through >= since THEN trader.state
-        WHEN trader.state = 'running' THEN 'starting'
-        ELSE 'stopping'
-    END;
-    SELECT count(*), max(s.close_time) INTO signals, last_signal FROM vyx.signals s WHERE s.trader_id = $1;
-    SELECT coalesce(sum(f.attempts), 0) INTO failures FROM vyx.failures f WHERE f.trader_id = $1;
-    SELECT count(*) INTO waiting FROM vyx.pending p WHERE p.trader_id = $1;
-END
-$$;
-COMMENT ON FUNCTION @extschema@.vyx_trader_status(uuid) IS
-    'What a trader does: stopped, starting, running or stopping, since when (market time), with the number of its signals, failures and waiting evaluations.';
 
 SET LOCAL search_path = @extschema@, pg_temp;

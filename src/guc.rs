@@ -52,6 +52,8 @@ static WEIGHT_BUDGET: GucSetting<i32> = GucSetting::<i32>::new(4_000);
 static EVALUATE_WORKER: GucSetting<bool> = GucSetting::<bool>::new(true);
 /// What the design is measured for on two cores.
 static MAX_RUNNING_TRADERS: GucSetting<i32> = GucSetting::<i32>::new(1_000);
+/// A million nodes times symbols take some milliseconds at a close: what everybody else can bear to wait for.
+static PROMPT_COST: GucSetting<i32> = GucSetting::<i32>::new(1_000_000);
 /// PostgREST's login role: in its sessions alone the JWT in a setting is proof of who speaks.
 static JWT_LOGINS: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c"authenticator"));
 
@@ -241,6 +243,16 @@ pub fn define() {
         &MAX_RUNNING_TRADERS,
         0,
         100_000,
+        Sighup,
+        GucFlags::empty(),
+    );
+    int(
+        c"vyx.prompt_cost",
+        c"How much of a tenant's traders is evaluated promptly, in nodes times symbols at a close.",
+        c"Traders that are started beyond that are evaluated after everybody else's.",
+        &PROMPT_COST,
+        0,
+        i32::MAX,
         Sighup,
         GucFlags::empty(),
     );

@@ -69,7 +69,13 @@ use pgrx::prelude::*;
 
 // The tables come first and the rights last, over everything; in between, each file after the one it builds on.
 extension_sql_file!("../sql/schema.sql", name = "schema", bootstrap);
-extension_sql_file!("../sql/traders.sql", name = "traders", requires = ["schema"]);
+extension_sql_file!("../sql/tenants.sql", name = "tenants", requires = ["schema"]);
+extension_sql_file!("../sql/usage.sql", name = "usage", requires = ["tenants"]);
+extension_sql_file!("../sql/traders.sql", name = "traders", requires = ["usage"]);
+extension_sql_file!("../sql/status.sql", name = "status", requires = ["traders"]);
+extension_sql_file!("../sql/retry.sql", name = "retry", requires = ["status"]);
+extension_sql_file!("../sql/forget.sql", name = "forget", requires = ["retry"]);
+extension_sql_file!("../sql/upkeep.sql", name = "upkeep", requires = ["forget"]);
 extension_sql_file!("../sql/evaluate.sql", name = "evaluate", requires = ["traders"]);
 extension_sql_file!("../sql/shadow.sql", name = "shadow", requires = ["evaluate"]);
 extension_sql_file!("../sql/cron.sql", name = "cron", requires = ["shadow"]);
@@ -109,6 +115,8 @@ extension_sql_file!(
         vyx_indicators,
         _format,
         vyx_templates,
+        _tracked_symbols,
+        _warming,
         _jwt_logins,
         _market_time,
         _evaluate_batch
