@@ -515,6 +515,7 @@ BEGIN
         END IF;
         -- Who lost a race leaves the rest to the winner, and looks again after a while if it was asked to stay.
         IF outcome <> 'written' THEN
+            PERFORM vyx.maintain();   -- a part of what has to be done now and then
             EXIT WHEN clock_timestamp() >= leave_at;
             COMMIT;
             PERFORM pg_catalog.pg_sleep(slice);

@@ -22,6 +22,8 @@ use vyx_core::store::{Gauge, Store, WorkerKind};
 const TURN: Duration = Duration::from_millis(200);
 /// How often it looks for tables that were not there, or that it may not write.
 const RETRY: Duration = Duration::from_secs(1);
+/// How often it looks for what has to be done now and then.
+const MAINTAIN_EVERY: Duration = Duration::from_secs(1);
 /// The longest pause after errors that follow one another, and between attempts to connect.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
@@ -106,6 +108,7 @@ pub extern "C-unwind" fn vyx_evaluate_main(arg: pg_sys::Datum) {
         evaluator,
         seen: None,
         prepared: None,
+        maintained: None,
         advised: None,
         failures: 0,
         locked: None,
@@ -250,6 +253,8 @@ struct Worker {
     prepared: Option<u64>,
     /// What was said last of another version, so that it is said once.
     advised: Option<String>,
+    /// When there was nothing left to be done now and then.
+    maintained: Option<Instant>,
     /// Turns that failed in a row.
     failures: i64,
     /// Since when every turn has found a lock in its way, and whether that was said.
@@ -331,7 +336,7 @@ impl Worker {
         // Before anything is read: what closes from here on is looked at in the next turn.
         let closes = self.store.close_sequence();
         if self.seen == Some(closes) && !self.evaluator.is_waiting() {
-            return if self.prepared == Some(closes) { Ok(Turn::Idle) } else { self.prepare(closes) };
+            return if self.prepared == Some(closes) { self.maintain() } else { self.prepare(closes) };
         }
         let request =
             Request { store: self.store, only: None, by: "worker", lane: self.lane, grace: guc::close_grace() };
@@ -381,6 +386,20 @@ impl Worker {
 }
 
 impl Worker {
+    /// Nothing is due and nothing to prepare: time for what has to be done now and then, a part at a time.
+    fn maintain(&mut self) -> Result<Turn, Trouble> {
+        if self.lane != Lane::Prompt || self.maintained.is_some_and(|at| at.elapsed() < MAINTAIN_EVERY) {
+            return Ok(Turn::Idle);
+        }
+        if let Some(is_more) = transaction(maintain)?
+            && is_more?
+        {
+            return Ok(Turn::Prepared);
+        }
+        self.maintained = Some(Instant::now());
+        Ok(Turn::Idle)
+    }
+
     /// Nothing is due: time for what the next candles will need.
     fn prepare(&mut self, closes: u64) -> Result<Turn, Trouble> {
         let mut evaluator = std::mem::take(&mut self.evaluator);
@@ -398,6 +417,12 @@ impl Worker {
 fn settle() -> Result<(), String> {
     Spi::connect_mut(|client| client.update("SELECT vyx.settle_versions()", None, &[]).map(drop))
         .map_err(|error| error.to_string())
+}
+
+/// Does a part of what has to be done now and then; whether there is more.
+fn maintain() -> Result<bool, String> {
+    let more = Spi::connect_mut(|client| client.update("SELECT vyx.maintain()", None, &[])?.first().get_one::<bool>());
+    Ok(more.map_err(|error| error.to_string())?.unwrap_or_default())
 }
 
 /// Compiles some programs of another format again; gives how many.
