@@ -15,14 +15,16 @@ const TIMEOUT: Duration = Duration::from_millis(100);
 /// How much later it has ended on a machine that is busy.
 const PATIENCE: Duration = Duration::from_millis(1_500);
 
-struct Function {
-    /// `SELECT * FROM name` or `CALL name`.
-    verb: &'static str,
-    name: String,
-    arguments: Vec<(String, String)>,
+pub struct Function {
+    /// `SELECT * FROM` or `CALL`.
+    pub verb: &'static str,
+    pub name: String,
+    /// Name and type.
+    pub arguments: Vec<(String, String)>,
 }
 
-fn functions(admin: &Session) -> Vec<Function> {
+/// All functions of the extension.
+pub fn functions(admin: &Session) -> Vec<Function> {
     let rows = admin.rows(
         "SELECT p.prokind = 'p', p.oid::regproc::text,
                 ARRAY(SELECT coalesce(p.proargnames[a.n], '') FROM unnest(p.proargtypes) WITH ORDINALITY AS a(t, n) ORDER BY a.n),
@@ -126,13 +128,15 @@ const JSONS: [&str; 12] = [
 ];
 
 /// An argument that a function of this signature may well be given.
-fn plain(name: &str, of: &str, id: &str) -> String {
+pub fn plain(name: &str, of: &str, id: &str) -> String {
     let value = match (of, name) {
         ("uuid", _) => return format!("'{id}'"),
         (_, "symbol") => "'BTCUSDT'",
         (_, "interval") => "'1m'",
         (_, "script") => "'close > 0'",
         (_, "expression") => "'close'",
+        (_, "cursor") => "'start'",
+        (_, "publication") => "'herald'",
         ("text[]", _) => "'{BTCUSDT}'",
         ("integer" | "bigint" | "double precision" | "smallint" | "numeric", _) => "5",
         ("boolean", _) => "true",

@@ -5,7 +5,7 @@ use crate::harness::Session;
 
 /// The same question in the forms in which row level security has been forgotten before: behind a CTE, a subquery, a
 /// set operation, a function that is inlined and one that is not.
-const FORMS: [(&str, &str); 8] = [
+const FORMS: [(&str, &str); 9] = [
     ("plain", "SELECT t::text FROM vyx.traders t"),
     ("by parameter", "SELECT t::text FROM vyx.traders t WHERE t.name LIKE $1"),
     ("cte", "WITH w AS (SELECT t::text AS x FROM vyx.traders t) SELECT x FROM w"),
@@ -15,9 +15,13 @@ const FORMS: [(&str, &str); 8] = [
         "union",
         "SELECT s::text FROM vyx.signals s WHERE user_id IS NOT NULL UNION ALL SELECT v::text FROM vyx.trader_versions v",
     ),
+    ("since", "SELECT s::text FROM vyx_signals_since('start', 1000) s"),
     ("inlined function", "SELECT f FROM pg_temp.inlined() f"),
     ("function", "SELECT f FROM pg_temp.kept() f"),
 ];
+
+/// Those that ask for signals, which the others have none of.
+const NONE_OF_THEIR_OWN: [&str; 2] = ["union", "since"];
 
 /// Prepares every form, in the session as it is.
 fn prepare(session: &Session, of: &str) {
@@ -67,7 +71,7 @@ fn a_prepared_plan_shows_the_rows_of_who_executes_it() {
                         tells_nothing(&others, &format!("{login} {mode} {name}"));
                         let own = if login == "pool" { MALLORY } else { EVE };
                         assert!(
-                            name == "union" || others.contains(own),
+                            NONE_OF_THEIR_OWN.contains(&name) || others.contains(own),
                             "{login} {mode} {name}: everybody sees their own"
                         );
                     }
@@ -90,7 +94,7 @@ fn a_plan_outlives_no_right_that_is_taken_away() {
     session.run("INSERT INTO vyx.traders (name, script) VALUES ('farewell', 'close > 0')");
     prepare(&session, "force_generic_plan");
     let status = "SELECT s::text FROM vyx.traders t, vyx_trader_status(t.id) s";
-    let all = FORMS.iter().copied().chain([("status", status)]).filter(|(name, _)| *name != "union");
+    let all = FORMS.iter().copied().chain([("status", status)]).filter(|(name, _)| !NONE_OF_THEIR_OWN.contains(name));
     let all: Vec<_> = all.collect();
     for (name, sql) in &all {
         session.run(&format!("PREPARE \"{name}\" AS {sql}"));

@@ -1,6 +1,6 @@
 """Runs pgspot over SQL scripts: nothing that it finds is left unsaid.
 
-usage: spot.py FILE...     (by the Python that has pgspot; FILE: the installation script and every upgrade script)
+usage: spot.py FILE...     (by the Python that has pgspot; FILE: a script, or several that run one after the other)
 """
 
 import sys
@@ -28,11 +28,16 @@ def visit_function(self, ancestors, node):
     """
     if node.sql_body is None:
         return with_text_body(self, ancestors, node)
-    if node.replace:
-        self.state.warn("PS002", visitors.format_function(node))
+    name = visitors.format_function(node)
+    is_ours = len(node.funcname) == 2 and node.funcname[0].sval in self.state.created_schemas
+    if not node.replace:
+        self.state.created_functions.append(name)
+    elif not is_ours and name not in self.state.created_functions:
+        self.state.warn("PS002", name)
     return None
 
 
 visitors.SQLVisitor.visit_CreateFunctionStmt = visit_function
-sys.argv[1:1] = [f"--proc-without-search-path={name}" for name in WITHOUT_SEARCH_PATH]
+# An upgrade may replace what the script before it has made, and that alone.
+sys.argv[1:1] = ["--append"] + [f"--proc-without-search-path={name}" for name in WITHOUT_SEARCH_PATH]
 cli.run()
