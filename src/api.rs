@@ -22,7 +22,9 @@ mod traders;
 
 use crate::error::Error;
 use crate::shmem;
+use pgrx::datum::DatumWithOid;
 use pgrx::prelude::*;
+use pgrx::spi::SpiResult;
 use vyx_core::store::{ReadError, Series, Store, SymbolId};
 use vyx_core::{Interval, Millis, Symbol};
 
@@ -40,6 +42,12 @@ pub fn timestamp(at: Millis) -> Option<TimestampWithTimeZone> {
 pub fn millis(at: TimestampWithTimeZone) -> Millis {
     let micros: pg_sys::TimestampTz = at.into();
     Millis(micros.div_euclid(1_000).saturating_add(POSTGRES_EPOCH))
+}
+
+/// The first column of the only row of a query that reads. `Spi::get_one` gives its transaction a number first, which a standby has
+/// not and a reader should not use up.
+fn read_one<T: FromDatum + IntoDatum>(sql: &str, args: &[DatumWithOid]) -> SpiResult<Option<T>> {
+    Spi::connect(|client| client.select(sql, Some(1), args)?.first().get_one())
 }
 
 /// An argument that must not be NULL.

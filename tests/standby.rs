@@ -23,7 +23,7 @@ fn a_promoted_standby_goes_on_and_nothing_is_lost_or_written_twice() {
     until("signals", || session.one::<bool>("SELECT count(*) > 5 FROM vyx.signals", &[]).then_some(()));
 
     // What the primary has committed, the standby has: nothing is lost at all.
-    let mut second = stage.cluster.standby("second");
+    let second = stage.cluster.standby("second");
     let reader = second.session();
     stage.settle(&reader);
     readers_work(&stage, &reader);
@@ -92,6 +92,12 @@ fn readers_work(stage: &Stage, reader: &Session) {
         "SELECT count(*) = 6 FROM vyx_series()",
         "SELECT count(*) = 3 FROM vyx_screen('1m', 'close > open')",
         "SELECT count(*) > 0 FROM vyx_gaps()",
+        "SELECT count(*) = 5 FROM vyx_values('BTCUSDT', '1m', 5, 'rsi(close, 14)')",
+        "SELECT evaluated > 0 FROM vyx_backtest_summary(NULL, '1m', 10, 'close > open')",
+        "SELECT bool_and(ok) FROM vyx_validate('close > 1')",
+        "SELECT count(*) > 1 FROM vyx.traders t, vyx_explain(t.id, 'BTCUSDT') WHERE t.name = 'rising'",
+        "SELECT count(m) >= 0 FROM vyx.traders t, vyx_matching(t.id) AS m WHERE t.name = 'rising'",
+        "SELECT count(s) = 6 FROM vyx.traders t, vyx_trader_status(t.id) AS s",
         "SELECT count(*) > 0 FROM vyx_metrics()",
         "SELECT count(*) > 0 FROM vyx.signals",
     ] {

@@ -2,7 +2,7 @@
 
 #![allow(unsafe_code)]
 
-use super::timestamp;
+use super::{read_one, timestamp};
 use crate::evaluate::Lane;
 use crate::worker::{evaluate, wall_time};
 use crate::{guc, pause, shmem};
@@ -107,7 +107,7 @@ fn paused(store: &Store<'static>) -> Option<(&'static str, String)> {
 /// A publication that signals were carried by and are no more. None where the extension has not been updated yet: the server
 /// may be the newer one of both.
 fn unpublished() -> Option<String> {
-    let one = |sql| Spi::get_one::<String>(sql).unwrap_or_else(|error| error!("vyx cannot read its tables: {error}"));
+    let one = |sql| read_one::<String>(sql, &[]).unwrap_or_else(|error| error!("vyx cannot read its tables: {error}"));
     one("SELECT pg_catalog.to_regprocedure('vyx.unpublished()')::pg_catalog.text")?;
     one("SELECT vyx.unpublished()")
 }

@@ -195,7 +195,7 @@ impl Facts {
 
 /// The one JSON value of a query.
 fn one<T: for<'de> Deserialize<'de>>(sql: &str, args: &[DatumWithOid]) -> T {
-    let found = Spi::get_one_with_args::<JsonB>(sql, args);
+    let found = crate::api::read_one::<JsonB>(sql, args);
     let JsonB(value) = found.unwrap_or_else(|error| error!("vyx cannot read its tables: {error}")).expect("a row");
     serde_json::from_value(value).expect("built by the query")
 }
