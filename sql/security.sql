@@ -88,7 +88,8 @@ BEGIN
         UNION ALL
         SELECT 'TYPE', t.oid::pg_catalog.regtype::text, coalesce(t.typacl, pg_catalog.acldefault('T', t.typowner)), t.typowner
         FROM pg_catalog.pg_type t
-        WHERE t.typnamespace = 'vyx'::pg_catalog.regnamespace AND t.typelem = 0 AND t.typowner <> 'vyx_owner'::pg_catalog.regrole
+        WHERE t.typnamespace = 'vyx'::pg_catalog.regnamespace AND t.typelem = 0
+          AND NOT EXISTS (SELECT FROM pg_catalog.pg_init_privs i WHERE i.classoid = 'pg_catalog.pg_type'::pg_catalog.regclass AND i.objoid = t.oid)
         UNION ALL
         SELECT 'TABLE', c.oid::pg_catalog.regclass::text, c.relacl, c.relowner
         FROM pg_catalog.pg_class c
@@ -154,6 +155,10 @@ BEGIN
         JOIN pg_catalog.pg_proc p ON p.proname = f.name
         JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND d.objid = p.oid AND d.deptype = 'e'
         JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid AND e.extname = 'vyx'
+        -- What is granted here counts as the extension's own, and with it all that an administrator has granted on the function
+        -- since, which pg_dump would leave out from then on: so nothing is granted twice.
+        WHERE NOT EXISTS (SELECT FROM pg_catalog.aclexplode(p.proacl) a
+                          WHERE a.privilege_type = 'EXECUTE' AND a.grantee = coalesce(pg_catalog.to_regrole(g.role)::pg_catalog.oid, 0))
     LOOP
         EXECUTE pg_catalog.format('GRANT EXECUTE ON ROUTINE %s TO %s', thing.name, thing.role);
     END LOOP;
