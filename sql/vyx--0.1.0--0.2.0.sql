@@ -3,6 +3,10 @@
 
 SET LOCAL search_path = pg_catalog, pg_temp;
 
+DROP FUNCTION vyx.record_cycles;
+
+DROP FUNCTION vyx.write_signals;
+
 DROP FUNCTION @extschema@.vyx_health;
 
 DROP FUNCTION @extschema@.vyx_validate;
@@ -18,14 +22,196 @@ BEGIN
 END
 $$;
 
+-- Roles belong to the cluster: another database may have made them, or be making them right now.
+DO $$
+DECLARE
+    wanted name;
+BEGIN
+    FOREACH wanted IN ARRAY ARRAY['vyx_owner', 'vyx_user', 'vyx_operator']::name[] LOOP
+        BEGIN
+            IF pg_catalog.to_regrole(wanted::text) IS NULL THEN
+                EXECUTE pg_catalog.format('CREATE ROLE %I NOLOGIN', wanted);
+            END IF;
+        EXCEPTION WHEN duplicate_object OR unique_violation THEN
+            NULL;
+        END;
+    END LOOP;
+    -- The owner's rights are those of every SECURITY DEFINER function: nobody may have them in another way.
+    IF EXISTS (
+        SELECT FROM pg_catalog.pg_roles r
+        WHERE r.rolname OPERATOR(pg_catalog.=) 'vyx_owner'
+          AND (r.rolcanlogin OR r.rolsuper OR r.rolbypassrls OR r.rolcreaterole OR r.rolcreatedb OR r.rolreplication
+               OR EXISTS (SELECT FROM pg_catalog.pg_auth_members m
+                          WHERE r.oid OPERATOR(pg_catalog.=) m.roleid OR r.oid OPERATOR(pg_catalog.=) m.member))
+    ) THEN
+        RAISE EXCEPTION 'role "vyx_owner" exists and has members or more rights than vyx gives it'
+            USING ERRCODE = 'object_not_in_prerequisite_state',
+                  HINT = 'Drop it, or make it NOLOGIN NOSUPERUSER NOBYPASSRLS NOCREATEROLE NOCREATEDB NOREPLICATION, a member of nothing and without members.';
+    END IF;
+END
+$$;
+
+ALTER TABLE vyx.tiers
+    ADD COLUMN max_traders integer CHECK (max_traders >= 0),
+    ADD COLUMN cost_per_close bigint CHECK (cost_per_close >= 0),
+    ADD COLUMN signals_per_hour integer CHECK (signals_per_hour >= 0),
+    ADD COLUMN keep_signals interval CHECK (keep_signals > '0');
+
+COMMENT ON COLUMN vyx.tiers.max_traders IS 'Most traders of one tenant, stopped ones included; null: no limit.';
+
+COMMENT ON COLUMN vyx.tiers.cost_per_close IS 'Most of the sum of vyx.trader_versions.cost over the running traders of one tenant; null: no limit.';
+
+COMMENT ON COLUMN vyx.tiers.signals_per_hour IS 'Most signals of one tenant in an hour of market time; those beyond are suppressed and counted; null: no limit.';
+
+COMMENT ON COLUMN vyx.tiers.keep_signals IS 'How long signals of such a tenant are kept after their close; null: for ever.';
+
+-- A dump holds these rows too and is restored over those just made: the later row wins.
+CREATE OR REPLACE FUNCTION vyx.replace_tier() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    UPDATE vyx.tiers t SET max_running_traders = NEW.max_running_traders, max_traders = NEW.max_traders,
+        cost_per_close = NEW.cost_per_close, signals_per_hour = NEW.signals_per_hour, keep_signals = NEW.keep_signals
+    WHERE t.tier = NEW.tier;
+    RETURN CASE WHEN FOUND THEN NULL ELSE NEW END;
+END
+$$;
+
+ALTER TABLE vyx.trader_versions
+    ADD COLUMN cost bigint NOT NULL DEFAULT 0 CHECK (cost >= 0),
+    ADD COLUMN lane smallint NOT NULL DEFAULT 0 CHECK (lane IN (0, 1)),
+    ADD COLUMN shadow boolean NOT NULL DEFAULT false;
+
 -- What vyx.upgrade_programs() has to do: usually nothing.
 CREATE INDEX trader_versions_format_idx ON vyx.trader_versions (((program ->> 'format') COLLATE "C"));
 
 COMMENT ON COLUMN vyx.trader_versions.program IS 'What the script was compiled to, or with the key refused why it no longer compiles; as json, not jsonb, so that numbers are read back to the last bit.';
 
+COMMENT ON COLUMN vyx.trader_versions.cost IS 'Nodes of the program times the symbols it looked at when it was made: what a close of it costs, at most.';
+
+COMMENT ON COLUMN vyx.trader_versions.lane IS '0: evaluated at once; 1: after everybody else, since its tenant has more than vyx.prompt_cost running.';
+
+COMMENT ON COLUMN vyx.trader_versions.shadow IS 'Runs beside the version in force and delivers nothing: its signals lie in vyx.shadow_signals.';
+
 COMMENT ON COLUMN vyx.signals.lag_ms IS 'evaluated_at minus close_time, milliseconds of market time.';
 
+ALTER TABLE vyx.watermarks
+    ADD COLUMN lane smallint NOT NULL DEFAULT 0,
+    ADD PRIMARY KEY (symbol, "interval", lane),
+    DROP CONSTRAINT watermarks_pkey;
+
+COMMENT ON TABLE vyx.watermarks IS 'How far each series was evaluated, by the traders of a lane. Moves in the transaction that writes the signals.';
+
+ALTER TABLE vyx.cycles
+    ADD COLUMN lane smallint NOT NULL DEFAULT 0,
+    ADD COLUMN resting bigint NOT NULL DEFAULT 0,
+    ADD COLUMN suppressed_quota bigint NOT NULL DEFAULT 0,
+    ADD COLUMN shadowed bigint NOT NULL DEFAULT 0,
+    ADD COLUMN wait_ms float8 NOT NULL DEFAULT 0,
+    ADD PRIMARY KEY ("interval", close_time, lane),
+    DROP CONSTRAINT cycles_pkey;
+
+COMMENT ON COLUMN vyx.cycles.lane IS '0: traders that are evaluated at once; 1: those after them, see vyx.trader_versions.';
+
+COMMENT ON COLUMN vyx.cycles.resting IS 'Pairs of traders that failed too often in a row, see vyx.resting.';
+
+COMMENT ON COLUMN vyx.cycles.suppressed_quota IS 'Fired, but beyond the signals an hour of the tenant''s tier.';
+
+COMMENT ON COLUMN vyx.cycles.shadowed IS 'Fired by a version that runs as a shadow, and kept in vyx.shadow_signals.';
+
+COMMENT ON COLUMN vyx.cycles.wait_ms IS 'From the moment the close was first seen to the beginning of the last evaluation, transport time: spent on waiting for data.';
+
 COMMENT ON COLUMN vyx.pending.waiting_for IS 'The series that is missing, e.g. BTCUSDT 1h; or that the script is to be compiled again, after an update.';
+
+ALTER TABLE vyx.failures
+    ADD COLUMN candles jsonb NOT NULL DEFAULT '[]' CHECK (jsonb_typeof(candles) = 'array' AND jsonb_array_length(candles) <= 100);
+
+COMMENT ON COLUMN vyx.failures.cause IS 'A word to group by: metadata (too large), program (cannot be loaded), write (the signal was refused), history, volume.';
+
+COMMENT ON COLUMN vyx.failures.candles IS 'The newest of them, at most 100, as [symbol, close_time in ms]: what vyx_retry() tries again.';
+
+CREATE TABLE vyx.resting (
+    trader_id      uuid PRIMARY KEY,
+    trader_version bigint NOT NULL,
+    user_id        uuid,
+    cause          text NOT NULL,
+    message        text NOT NULL,
+    in_a_row       integer NOT NULL CHECK (in_a_row > 0),
+    since          timestamptz NOT NULL,
+    retry_at       timestamptz
+);
+
+ALTER TABLE vyx.resting ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE vyx.resting FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE vyx.resting IS 'Traders whose last evaluation failed. Written by whoever evaluates alone; the row goes with the next success.';
+
+COMMENT ON COLUMN vyx.resting.trader_version IS 'Of another version the row says nothing.';
+
+COMMENT ON COLUMN vyx.resting.cause IS 'As in vyx.failures.';
+
+COMMENT ON COLUMN vyx.resting.in_a_row IS 'Batches in which it failed, without a success in between.';
+
+COMMENT ON COLUMN vyx.resting.since IS 'Market time of the first of them.';
+
+COMMENT ON COLUMN vyx.resting.retry_at IS 'Not evaluated until then, market time; null: not often enough to rest.';
+
+CREATE TABLE vyx.tallies (
+    "interval"   text NOT NULL CHECK (vyx.is_interval("interval")),
+    close_time   timestamptz NOT NULL,
+    evaluated_at timestamptz NOT NULL,
+    counts       jsonb NOT NULL
+);
+
+ALTER TABLE vyx.tallies ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE vyx.tallies FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE vyx.tallies IS 'What was evaluated for whom, as written with each batch: a row a close, so that counting costs a close nothing. Folded into vyx.usage.';
+
+COMMENT ON COLUMN vyx.tallies.counts IS 'Traders with equal numbers together: [{"evaluated": pairs, "failed": pairs, "traders": [id, ...]}].';
+
+CREATE TABLE vyx.delivered (
+    user_id uuid PRIMARY KEY,
+    hour    timestamptz NOT NULL,
+    signals integer NOT NULL CHECK (signals >= 0)
+) WITH (fillfactor = 50);
+
+ALTER TABLE vyx.delivered ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE vyx.delivered FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE vyx.delivered IS 'Signals of each tenant in the running hour of market time, for the limit of its tier. Written by whoever evaluates alone.';
+
+CREATE TABLE vyx.shadow_signals (
+    id             uuid PRIMARY KEY,
+    trader_id      uuid NOT NULL,
+    trader_version bigint NOT NULL,
+    user_id        uuid,
+    symbol         text NOT NULL CHECK (vyx.is_symbol(symbol)),
+    "interval"     text NOT NULL CHECK (vyx.is_interval("interval")),
+    open_time      timestamptz NOT NULL,
+    close_time     timestamptz NOT NULL,
+    price          float8 NOT NULL CHECK (vyx.is_finite(price)),
+    metadata       jsonb NOT NULL DEFAULT '{}' CHECK (octet_length(metadata::text) <= 8192),
+    evaluated_at   timestamptz NOT NULL
+);
+
+ALTER TABLE vyx.shadow_signals ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE vyx.shadow_signals FORCE ROW LEVEL SECURITY;
+
+CREATE INDEX shadow_signals_trader_id_close_time_idx ON vyx.shadow_signals (trader_id, close_time);
+
+COMMENT ON TABLE vyx.shadow_signals IS 'What versions that run as shadows would have delivered. Nobody is told of them.';
+
+SELECT pg_catalog.pg_extension_config_dump('vyx.resting', '');
+
+SELECT pg_catalog.pg_extension_config_dump('vyx.tallies', '');
+
+SELECT pg_catalog.pg_extension_config_dump('vyx.delivered', '');
+
+SELECT pg_catalog.pg_extension_config_dump('vyx.shadow_signals', '');
 
 -- Before: number the row. A row that comes with its version is one of a dump, with its versions beside it.
 CREATE OR REPLACE FUNCTION vyx.before_trader() RETURNS trigger
@@ -58,11 +244,47 @@ BEGIN
     IF EXISTS (SELECT FROM vyx.trader_versions v WHERE v.trader_id = OLD.id AND v.version = OLD.version)
        AND (vyx.definition(NEW) IS DISTINCT FROM vyx.definition(OLD) OR NEW.state = 'running' AND OLD.state <> 'running')
     THEN
-        NEW.version := OLD.version + 1;
+        -- A shadow has a number too.
+        SELECT max(v.version) + 1 INTO NEW.version FROM vyx.trader_versions v WHERE v.trader_id = OLD.id;
     ELSE
         NEW.version := OLD.version;
     END IF;
     RETURN NEW;
+END
+$$;
+
+-- A statement knows when it runs, not when its transaction commits: a candle may close in between, and is evaluated by
+-- what was committed then. So whoever evaluates settles, under the writer's lock, from when on a change counts: from the
+-- time asked for, or after the last candle that was evaluated without it. The number in vyx.writer makes batches fail
+-- that were computed before.
+CREATE OR REPLACE FUNCTION vyx.settle_versions() RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '1s' AS $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM vyx.trader_versions v
+                   WHERE v.effective_from IS NULL OR v.effective_to IS NULL AND v.asked_to IS NOT NULL) THEN
+        RETURN false;
+    END IF;
+    PERFORM FROM vyx.writer w
+        WHERE w.system_identifier = (SELECT c.system_identifier FROM pg_control_system() c) FOR UPDATE;
+    IF NOT FOUND THEN
+        RETURN false;   -- a copy stays as it is until vyx_adopt()
+    END IF;
+    -- The lock is held from here on, so this sees every batch that was written before it. A version that its tenant is
+    -- ending in a transaction still open is left for later: nobody else waits for that.
+    UPDATE vyx.trader_versions v
+    SET effective_from = t.starts, effective_to = CASE WHEN v.asked_to IS NOT NULL THEN greatest(t.starts, v.asked_to, t.next) END
+    FROM (SELECT u.trader_id, u.version, e.next, coalesce(u.effective_from, greatest(u.asked_from, e.next)) AS starts
+          FROM vyx.trader_versions u
+          CROSS JOIN LATERAL (SELECT max(w.evaluated_through) + interval '1 millisecond' AS next
+                              FROM vyx.watermarks w WHERE w."interval" = u."interval" AND w.lane = u.lane) AS e
+          WHERE u.effective_from IS NULL OR u.effective_to IS NULL AND u.asked_to IS NOT NULL
+          FOR UPDATE OF u SKIP LOCKED) AS t
+    WHERE v.trader_id = t.trader_id AND v.version = t.version;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    UPDATE vyx.writer w SET settled = w.settled + 1;
+    RETURN true;
 END
 $$;
 
@@ -82,7 +304,8 @@ BEGIN
         WHERE (((v.program ->> 'format') COLLATE "C") < current OR ((v.program ->> 'format') COLLATE "C") > current
                OR ((v.program ->> 'format') COLLATE "C") IS NULL)
           AND (v.effective_to IS NULL
-               OR EXISTS (SELECT FROM vyx.watermarks w WHERE w."interval" = v."interval" AND w.evaluated_through < v.effective_to)
+               OR EXISTS (SELECT FROM vyx.watermarks w
+                          WHERE w."interval" = v."interval" AND w.lane = v.lane AND w.evaluated_through < v.effective_to)
                OR EXISTS (SELECT FROM vyx.pending p WHERE p.trader_id = v.trader_id AND p.trader_version = v.version))
         LIMIT 50 FOR UPDATE SKIP LOCKED
     LOOP
@@ -104,6 +327,494 @@ $$;
 
 COMMENT ON FUNCTION vyx.upgrade_programs() IS 'Compiles programs that another version of vyx wrote again from their scripts, some at a time; returns how many.';
 
+CREATE OR REPLACE FUNCTION @extschema@.vyx_trader_status(
+    id uuid, OUT name text, OUT state text, OUT version bigint, OUT since timestamptz,
+    OUT signals bigint, OUT last_signal timestamptz, OUT failures bigint, OUT waiting bigint, OUT last_error text
+) LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    trader vyx.traders;
+    v vyx.trader_versions;
+    through timestamptz;
+BEGIN
+    SELECT t.* INTO trader FROM vyx.traders t WHERE t.id = $1;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'no trader "%"', $1
+            USING ERRCODE = 'undefined_object', HINT = 'SELECT id, name FROM vyx.traders lists yours.';
+    END IF;
+    SELECT o.* INTO v FROM vyx.trader_versions o WHERE o.trader_id = $1 AND NOT o.shadow ORDER BY o.version DESC LIMIT 1;
+    SELECT max(w.evaluated_through) INTO through FROM vyx.watermarks w WHERE w."interval" = trader."interval";
+    name := trader.name;
+    version := trader.version;
+    last_error := trader.last_error;
+    since := CASE trader.state WHEN 'running' THEN coalesce(v.effective_from, v.asked_from)
+                               ELSE coalesce(v.effective_to, v.asked_to) END;
+    -- It does what its owner wants when a candle of its interval has been evaluated since.
+    state := CASE
+        WHEN since IS NULL OR through >= since THEN trader.state
+        WHEN trader.state = 'running' THEN 'starting'
+        ELSE 'stopping'
+    END;
+    SELECT count(*), max(s.close_time) INTO signals, last_signal FROM vyx.signals s WHERE s.trader_id = $1;
+    SELECT coalesce(sum(f.attempts), 0) INTO failures FROM vyx.failures f WHERE f.trader_id = $1;
+    SELECT count(*) INTO waiting FROM vyx.pending p WHERE p.trader_id = $1;
+END
+$$;
+
+-- The batch, all times in milliseconds since 1970:
+--   by          "worker" or "sql"
+--   lane        0 or 1: whose watermarks these are, see vyx.trader_versions
+--   evaluated_at market time of the evaluation
+--   evaluate_ms how long it took
+--   settled     vyx.writer.settled as it was when the versions were read
+--   watermarks  [{symbol, interval, read (null: there is none), through, skipped}]
+--   finished    [{trader_id, trader_version, symbol, interval, close_time}]   rows of vyx.pending that are done
+--   pending     [{trader_id, trader_version, symbol, interval, close_time, waiting_for}]
+--   signals     [{id, trader_id, trader_version, symbol, interval, open_time, close_time, price, metadata,
+--                kline_revision, engine}]   what fired; every (interval, close_time) of it is in cycles
+--   failures    [{trader_id, trader_version, cause, message, symbol, interval, close_time}]
+--   recovered   [trader_id]   whose program could not be evaluated before, and was now
+--   tallies     [{interval, close_time, counts}]   rows of vyx.tallies
+--   cycles      [{interval, close_time, expected, series, late, absent, traders, evaluated, matched, unmatched,
+--                not_ready, waiting, resting, failed, fired, wait_ms}]   to be added; waiting falls when pending rows are
+--                finished
+-- Owner, cooldown and max_lag are taken from the version, never from the batch.
+-- The time zone: a cooldown of a day is 24 hours, whoever evaluates.
+CREATE OR REPLACE FUNCTION vyx.commit_batch(batch jsonb, OUT outcome text, OUT written bigint, OUT last_seq bigint)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '1s' SET timezone = 'UTC' AS $$
+DECLARE
+    began constant timestamptz := clock_timestamp();
+    evaluated_at constant timestamptz := vyx.at((batch ->> 'evaluated_at')::bigint);
+    its_lane constant smallint := coalesce((batch ->> 'lane')::smallint, 0);
+    writer vyx.writer;
+    agreed bigint;
+    added bigint;
+BEGIN
+    written := 0;
+    SELECT w.* INTO writer FROM vyx.writer w FOR UPDATE;
+    IF NOT FOUND THEN
+        outcome := 'idle';
+        RETURN;
+    END IF;
+    last_seq := writer.seq;
+    IF writer.system_identifier <> (SELECT c.system_identifier FROM pg_control_system() c) THEN
+        outcome := 'foreign';
+        RETURN;
+    END IF;
+
+    -- A version that was settled meanwhile may be in force at a candle of this batch, which knows nothing of it.
+    IF writer.settled IS DISTINCT FROM (batch ->> 'settled')::bigint THEN
+        outcome := 'lost';
+        RETURN;
+    END IF;
+    -- Compare everything before anything is set: under the lock nobody else writes these tables.
+    SELECT count(*) INTO agreed
+    FROM jsonb_to_recordset(batch -> 'watermarks') AS b(symbol text, "interval" text, read bigint)
+    LEFT JOIN vyx.watermarks w ON (w.symbol, w."interval", w.lane) = (b.symbol, b."interval", its_lane)
+    WHERE w.evaluated_through IS NOT DISTINCT FROM vyx.at(b.read);
+    IF agreed <> jsonb_array_length(batch -> 'watermarks') THEN
+        outcome := 'lost';
+        RETURN;
+    END IF;
+    SELECT count(*) INTO agreed
+    FROM jsonb_to_recordset(batch -> 'finished')
+             AS b(trader_id uuid, trader_version bigint, symbol text, "interval" text, close_time bigint)
+    JOIN vyx.pending p ON (p.trader_id, p.trader_version, p.symbol, p."interval", p.close_time)
+                        = (b.trader_id, b.trader_version, b.symbol, b."interval", vyx.at(b.close_time));
+    IF agreed <> jsonb_array_length(batch -> 'finished') THEN
+        outcome := 'lost';
+        RETURN;
+    END IF;
+
+    INSERT INTO vyx.watermarks AS w (symbol, "interval", lane, evaluated_through, skipped)
+    SELECT b.symbol, b."interval", its_lane, vyx.at(b.through), coalesce(b.skipped, 0)
+    FROM jsonb_to_recordset(batch -> 'watermarks') AS b(symbol text, "interval" text, through bigint, skipped bigint)
+    ON CONFLICT (symbol, "interval", lane) DO UPDATE
+        SET evaluated_through = EXCLUDED.evaluated_through, skipped = w.skipped + EXCLUDED.skipped;
+
+    DELETE FROM vyx.pending p
+    USING jsonb_to_recordset(batch -> 'finished')
+              AS b(trader_id uuid, trader_version bigint, symbol text, "interval" text, close_time bigint)
+    WHERE (p.trader_id, p.trader_version, p.symbol, p."interval", p.close_time)
+        = (b.trader_id, b.trader_version, b.symbol, b."interval", vyx.at(b.close_time));
+
+    INSERT INTO vyx.pending (trader_id, trader_version, user_id, symbol, "interval", close_time, waiting_for, since)
+    SELECT b.trader_id, b.trader_version, v.user_id, b.symbol, b."interval", vyx.at(b.close_time), b.waiting_for, evaluated_at
+    FROM jsonb_to_recordset(batch -> 'pending')
+             AS b(trader_id uuid, trader_version bigint, symbol text, "interval" text, close_time bigint, waiting_for text)
+    JOIN vyx.trader_versions v ON v.trader_id = b.trader_id AND v.version = b.trader_version
+    ON CONFLICT DO NOTHING;
+
+    PERFORM vyx.record_cycles(batch -> 'cycles', its_lane, evaluated_at, (batch ->> 'evaluate_ms')::float8, batch ->> 'by');
+    PERFORM vyx.record_failures(batch -> 'failures', evaluated_at);
+    IF jsonb_array_length(batch -> 'recovered') > 0 THEN
+        PERFORM vyx.recover(ARRAY(SELECT r.trader::uuid FROM jsonb_array_elements_text(batch -> 'recovered') AS r(trader)));
+    END IF;
+    INSERT INTO vyx.tallies ("interval", close_time, evaluated_at, counts)
+    SELECT b."interval", vyx.at(b.close_time), evaluated_at, b.counts
+    FROM jsonb_to_recordset(batch -> 'tallies') AS b("interval" text, close_time bigint, counts jsonb);
+
+    -- Normally one round. After an absence a pair may have fired on several candles, and whether a later one is
+    -- within the cooldown of an earlier one is known only when that is written.
+    FOR round IN 1 .. (
+        SELECT coalesce(max(n), 0) FROM (
+            SELECT count(*) AS n FROM jsonb_to_recordset(batch -> 'signals') AS b(trader_id uuid, symbol text)
+            GROUP BY b.trader_id, b.symbol) AS pairs
+    ) LOOP
+        SELECT r.seq, r.added INTO last_seq, added
+            FROM vyx.write_round(batch -> 'signals', its_lane, round, last_seq, evaluated_at) r;
+        written := written + added;
+    END LOOP;
+
+    IF written > 0 THEN
+        UPDATE vyx.writer SET seq = last_seq;
+        -- A listener that does not read fills the queue of all databases, and then no transaction that notifies can
+        -- commit: signals matter more than word of them.
+        IF pg_notification_queue_usage() < 0.9 THEN
+            PERFORM pg_notify('vyx_signals', format('{"seq": %s}', last_seq));
+        END IF;
+    END IF;
+    UPDATE vyx.cycles c
+    SET write_ms = c.write_ms + extract(epoch FROM clock_timestamp() - began)::float8 * 1000
+    FROM jsonb_to_recordset(batch -> 'cycles') AS b("interval" text, close_time bigint)
+    WHERE c."interval" = b."interval" AND c.close_time = vyx.at(b.close_time) AND c.lane = its_lane;
+    outcome := 'written';
+END
+$$;
+
+CREATE FUNCTION vyx.record_cycles(cycles jsonb, lane smallint, evaluated_at timestamptz, evaluate_ms float8, evaluated_by text)
+RETURNS void
+LANGUAGE sql SECURITY DEFINER
+BEGIN ATOMIC
+    INSERT INTO vyx.cycles AS c ("interval", close_time, lane, expected, series, late, absent, traders, evaluated, matched,
+                                 unmatched, not_ready, waiting, resting, failed, fired, wait_ms, lag_ms, evaluate_ms,
+                                 evaluated_by)
+    SELECT b."interval", vyx.at(b.close_time), record_cycles.lane, b.expected, b.series, b.late, b.absent, b.traders,
+           b.evaluated, b.matched, b.unmatched, b.not_ready, b.waiting, coalesce(b.resting, 0), b.failed, b.fired,
+           coalesce(b.wait_ms, 0), extract(epoch FROM record_cycles.evaluated_at - vyx.at(b.close_time))::float8 * 1000,
+           -- A batch of several closes is timed as a whole; each bears the same share, so that sums stay true.
+           coalesce(record_cycles.evaluate_ms, 0) / jsonb_array_length(record_cycles.cycles), record_cycles.evaluated_by
+    FROM jsonb_to_recordset(record_cycles.cycles)
+             AS b("interval" text, close_time bigint, expected integer, series integer, late integer, absent integer,
+                  traders integer, evaluated bigint, matched bigint, unmatched bigint, not_ready bigint, waiting bigint,
+                  resting bigint, failed bigint, fired bigint, wait_ms float8)
+    ON CONFLICT ("interval", close_time, lane) DO UPDATE SET
+        expected = greatest(c.expected, EXCLUDED.expected),
+        series = c.series + EXCLUDED.series,
+        late = c.late + EXCLUDED.late,
+        absent = c.absent + EXCLUDED.absent,
+        traders = greatest(c.traders, EXCLUDED.traders),
+        evaluated = c.evaluated + EXCLUDED.evaluated,
+        matched = c.matched + EXCLUDED.matched,
+        unmatched = c.unmatched + EXCLUDED.unmatched,
+        not_ready = c.not_ready + EXCLUDED.not_ready,
+        waiting = c.waiting + EXCLUDED.waiting,
+        resting = c.resting + EXCLUDED.resting,
+        failed = c.failed + EXCLUDED.failed,
+        fired = c.fired + EXCLUDED.fired,
+        wait_ms = greatest(c.wait_ms, EXCLUDED.wait_ms),
+        lag_ms = greatest(c.lag_ms, EXCLUDED.lag_ms),
+        evaluate_ms = c.evaluate_ms + EXCLUDED.evaluate_ms,
+        evaluated_by = EXCLUDED.evaluated_by;
+    DELETE FROM vyx.cycles c
+    USING (SELECT b."interval", max(b.close_time) AS newest
+           FROM jsonb_to_recordset(record_cycles.cycles) AS b("interval" text, close_time bigint)
+           GROUP BY b."interval") AS n
+    WHERE c."interval" = n."interval" AND c.close_time < vyx.at(n.newest) - interval '30 days';
+END;
+
+COMMENT ON FUNCTION vyx.record_cycles(jsonb, smallint, timestamptz, float8, text) IS 'Adds a batch''s counts to vyx.cycles and drops rows older than 30 days of market time.';
+
+CREATE OR REPLACE FUNCTION vyx.record_failures(failures jsonb, evaluated_at timestamptz) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF coalesce(jsonb_array_length(failures), 0) = 0 THEN
+        RETURN;
+    END IF;
+    INSERT INTO vyx.failures AS f (trader_id, trader_version, cause, user_id, message, symbol, "interval", close_time,
+                                   attempts, candles, first_at, last_at)
+    SELECT n.trader_id, n.trader_version, n.cause, v.user_id, n.message, n.symbol, n."interval", vyx.at(n.close_time),
+           n.attempts, vyx.newest_candles(n.candles, '[]'), evaluated_at, evaluated_at
+    FROM (SELECT b.*, count(*) OVER whole AS attempts,
+                 jsonb_agg(jsonb_build_array(b.symbol, b.close_time)) OVER whole AS candles,
+                 row_number() OVER (whole ORDER BY b.close_time DESC, b.symbol) AS nth
+          FROM jsonb_to_recordset(failures)
+                   AS b(trader_id uuid, trader_version bigint, cause text, message text, symbol text, "interval" text, close_time bigint)
+          WINDOW whole AS (PARTITION BY b.trader_id, b.trader_version, b.cause)) AS n
+    JOIN vyx.trader_versions v ON v.trader_id = n.trader_id AND v.version = n.trader_version
+    WHERE n.nth = 1
+    ON CONFLICT (trader_id, trader_version, cause) DO UPDATE SET
+        message = EXCLUDED.message, symbol = EXCLUDED.symbol, close_time = EXCLUDED.close_time,
+        attempts = f.attempts + EXCLUDED.attempts, candles = vyx.newest_candles(EXCLUDED.candles, f.candles),
+        last_at = EXCLUDED.last_at;
+    PERFORM vyx.rest(failures, evaluated_at);
+
+    -- A courtesy: a trader whose row is locked goes without until its next failure.
+    BEGIN
+        LOCK TABLE vyx.traders IN ROW EXCLUSIVE MODE NOWAIT;
+        WITH newest AS (
+            SELECT DISTINCT ON (b.trader_id) b.trader_id, b.message
+            FROM jsonb_to_recordset(failures) AS b(trader_id uuid, message text, close_time bigint)
+            ORDER BY b.trader_id, b.close_time DESC
+        ), free AS MATERIALIZED (
+            SELECT t.id FROM vyx.traders t WHERE t.id IN (SELECT n.trader_id FROM newest n)
+            FOR NO KEY UPDATE SKIP LOCKED
+        )
+        UPDATE vyx.traders t SET last_error = n.message
+        FROM newest n JOIN free ON free.id = n.trader_id
+        WHERE t.id = n.trader_id AND t.last_error IS DISTINCT FROM n.message;
+    EXCEPTION WHEN lock_not_available THEN
+        NULL;
+    END;
+END
+$$;
+
+CREATE FUNCTION vyx.newest_candles(newer jsonb, older jsonb) RETURNS jsonb
+LANGUAGE sql IMMUTABLE
+RETURN (SELECT coalesce(jsonb_agg(c.candle ORDER BY c.nth), '[]')
+        FROM jsonb_array_elements(newer || older) WITH ORDINALITY AS c(candle, nth) WHERE c.nth <= 100);
+
+COMMENT ON FUNCTION vyx.newest_candles(jsonb, jsonb) IS 'The candles of vyx.failures with new ones before them, as many as are kept.';
+
+-- What lies at a symbol's market (history, volume) is no reason to let the trader's other symbols go without. The rest
+-- begins with the fifth failure: a minute, and twice as long each time, up to an hour.
+CREATE FUNCTION vyx.rest(failures jsonb, evaluated_at timestamptz) RETURNS void
+LANGUAGE sql SECURITY DEFINER
+BEGIN ATOMIC
+    INSERT INTO vyx.resting AS r (trader_id, trader_version, user_id, cause, message, in_a_row, since)
+    SELECT DISTINCT ON (b.trader_id) b.trader_id, b.trader_version, v.user_id, b.cause, b.message, 1, rest.evaluated_at
+    FROM jsonb_to_recordset(rest.failures)
+             AS b(trader_id uuid, trader_version bigint, cause text, message text, close_time bigint)
+    JOIN vyx.trader_versions v ON v.trader_id = b.trader_id AND v.version = b.trader_version AND NOT v.shadow
+    WHERE b.cause IN ('program', 'metadata', 'write')
+    ORDER BY b.trader_id, b.close_time DESC, b.trader_version DESC
+    ON CONFLICT (trader_id) DO UPDATE SET
+        trader_version = EXCLUDED.trader_version, cause = EXCLUDED.cause, message = EXCLUDED.message,
+        in_a_row = CASE WHEN r.trader_version = EXCLUDED.trader_version THEN r.in_a_row + 1 ELSE 1 END,
+        since = CASE WHEN r.trader_version = EXCLUDED.trader_version THEN r.since ELSE EXCLUDED.since END,
+        retry_at = CASE WHEN r.trader_version = EXCLUDED.trader_version AND r.in_a_row >= 4
+                        THEN rest.evaluated_at + least(interval '1 hour', interval '1 minute' * 2 ^ least(r.in_a_row - 4, 6)) END;
+
+END;
+
+COMMENT ON FUNCTION vyx.rest(jsonb, timestamptz) IS 'Counts failures that are the trader''s own in vyx.resting, and lets a trader rest that fails again and again.';
+
+CREATE FUNCTION vyx.recover(traders uuid[]) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    DELETE FROM vyx.resting r WHERE r.trader_id = ANY (traders);
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
+    BEGIN   -- a courtesy, as in vyx.record_failures()
+        LOCK TABLE vyx.traders IN ROW EXCLUSIVE MODE NOWAIT;
+        WITH free AS MATERIALIZED (
+            SELECT t.id FROM vyx.traders t WHERE t.id = ANY (traders) AND t.last_error IS NOT NULL
+            FOR NO KEY UPDATE SKIP LOCKED
+        )
+        UPDATE vyx.traders t SET last_error = NULL FROM free WHERE t.id = free.id;
+    EXCEPTION WHEN lock_not_available THEN
+        NULL;
+    END;
+END
+$$;
+
+COMMENT ON FUNCTION vyx.recover(uuid[]) IS 'Forgets the failures in a row of traders that succeeded.';
+
+-- Cooldown, max_lag and the tenant's limit are decided here, under the writer's lock, so that it does not matter who
+-- evaluated. Cooldown looks to both sides: a late series may fire before a candle whose signal is already out.
+CREATE FUNCTION vyx.write_signals(
+    signals jsonb, its_lane smallint, round bigint, INOUT seq bigint, evaluated_at timestamptz, OUT added bigint
+) LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    too_large jsonb;
+    this_hour constant timestamptz := date_trunc('hour', evaluated_at);
+    delivered_of uuid[];
+BEGIN
+    WITH fired AS (
+        SELECT b.id, b.trader_id, b.trader_version, v.user_id, b.symbol, b."interval", vyx.at(b.open_time) AS open_time,
+               vyx.at(b.close_time) AS close_time, b.close_time AS close_ms, b.price, b.metadata, b.kline_revision, b.engine,
+               v.cooldown, v.max_lag, v.shadow,
+               row_number() OVER (PARTITION BY b.trader_id, v.shadow, b.symbol ORDER BY b.close_time) AS nth
+        FROM jsonb_to_recordset(signals)
+                 AS b(id uuid, trader_id uuid, trader_version bigint, symbol text, "interval" text, open_time bigint,
+                      close_time bigint, price float8, metadata jsonb, kline_revision integer, engine integer)
+        JOIN vyx.trader_versions v ON v.trader_id = b.trader_id AND v.version = b.trader_version
+    ), judged AS MATERIALIZED (
+        SELECT f.*, CASE
+            -- jsonb writes numbers out (1e300 takes 301 digits): only here is the size known.
+            WHEN octet_length(f.metadata::text) > 8192 THEN 'too large'
+            WHEN evaluated_at - f.close_time > f.max_lag THEN 'lag'
+            WHEN f.cooldown > '0' AND NOT f.shadow AND EXISTS (
+                SELECT FROM vyx.signals s
+                WHERE s.trader_id = f.trader_id AND s.symbol = f.symbol AND s.id <> f.id
+                  AND s.close_time > f.close_time - f.cooldown AND s.close_time < f.close_time + f.cooldown
+            ) THEN 'cooldown'
+            WHEN f.cooldown > '0' AND f.shadow AND EXISTS (
+                SELECT FROM vyx.shadow_signals s
+                WHERE s.trader_id = f.trader_id AND s.symbol = f.symbol AND s.id <> f.id
+                  AND s.close_time > f.close_time - f.cooldown AND s.close_time < f.close_time + f.cooldown
+            ) THEN 'cooldown'
+            WHEN f.shadow THEN 'shadow'
+            ELSE 'deliver' END AS verdict
+        FROM fired f WHERE f.nth = round
+    ), room AS MATERIALIZED (
+        -- What is left of the hour for those who have a limit; who has never started anything himself is free.
+        SELECT u.user_id, i.signals_per_hour - coalesce(d.signals, 0) AS signals
+        FROM (SELECT DISTINCT j.user_id FROM judged j WHERE j.verdict = 'deliver' AND j.user_id IS NOT NULL) AS u
+        LEFT JOIN vyx.tenants t ON t.user_id = u.user_id
+        JOIN vyx.tiers i ON i.tier = coalesce(t.tier, 'free') AND i.signals_per_hour IS NOT NULL
+        LEFT JOIN vyx.delivered d ON d.user_id = u.user_id AND d.hour = this_hour
+    ), numbered AS (
+        SELECT j.*, row_number() OVER (PARTITION BY j.user_id, j.verdict ORDER BY j.close_time, j.trader_id, j.symbol) AS place
+        FROM judged j
+    ), decided AS MATERIALIZED (
+        SELECT n.*, CASE WHEN n.verdict = 'deliver' AND n.place > r.signals THEN 'quota' ELSE n.verdict END AS decision
+        FROM numbered n LEFT JOIN room r ON r.user_id = n.user_id
+    ), shadowed AS (
+        INSERT INTO vyx.shadow_signals (id, trader_id, trader_version, user_id, symbol, "interval", open_time, close_time, price,
+                                        metadata, evaluated_at)
+        SELECT j.id, j.trader_id, j.trader_version, j.user_id, j.symbol, j."interval", j.open_time, j.close_time, j.price,
+               coalesce(j.metadata, '{}'), write_signals.evaluated_at
+        FROM decided j WHERE j.decision = 'shadow'
+        ON CONFLICT (id) DO NOTHING
+    ), delivered AS (
+        INSERT INTO vyx.signals AS s (id, seq, trader_id, trader_version, user_id, symbol, "interval", open_time, close_time,
+                                      price, metadata, kline_revision, engine, evaluated_at, lag_ms)
+        SELECT j.id, write_signals.seq + row_number() OVER (ORDER BY j.close_time, j.trader_id, j.symbol), j.trader_id,
+               j.trader_version, j.user_id, j.symbol, j."interval", j.open_time, j.close_time, j.price,
+               coalesce(j.metadata, '{}'), j.kline_revision, j.engine, write_signals.evaluated_at,
+               extract(epoch FROM write_signals.evaluated_at - j.close_time) * 1000
+        FROM decided j WHERE j.decision = 'deliver'
+        ON CONFLICT (id) DO NOTHING
+        RETURNING s.seq, s."interval", s.close_time, s.user_id, s.trader_id
+    ), of_hour AS (
+        INSERT INTO vyx.delivered AS d (user_id, hour, signals)
+        SELECT n.user_id, this_hour, count(*) FROM delivered n JOIN room r ON r.user_id = n.user_id GROUP BY n.user_id
+        ON CONFLICT (user_id) DO UPDATE SET
+            signals = CASE WHEN d.hour = EXCLUDED.hour THEN d.signals ELSE 0 END + EXCLUDED.signals, hour = EXCLUDED.hour
+    ), counted AS (
+        UPDATE vyx.cycles c SET
+            suppressed_cooldown = c.suppressed_cooldown + n.cooldown,
+            suppressed_lag = c.suppressed_lag + n.lag,
+            suppressed_quota = c.suppressed_quota + n.quota,
+            shadowed = c.shadowed + n.shadow,
+            failed = c.failed + n.too_large,
+            duplicates = c.duplicates + n.duplicates
+        -- What was to be delivered and was not: counted on both sides, since a join of the rows themselves is planned for
+        -- one row and takes seconds for thousands.
+        FROM (SELECT k."interval", k.close_time, sum(k.cooldown) AS cooldown, sum(k.lag) AS lag, sum(k.quota) AS quota,
+                     sum(k.shadow) AS shadow, sum(k.too_large) AS too_large, sum(k.delivering) AS duplicates
+              FROM (SELECT j."interval", j.close_time,
+                           count(*) FILTER (WHERE j.decision = 'cooldown') AS cooldown,
+                           count(*) FILTER (WHERE j.decision = 'lag') AS lag,
+                           count(*) FILTER (WHERE j.decision = 'quota') AS quota,
+                           count(*) FILTER (WHERE j.decision = 'shadow') AS shadow,
+                           count(*) FILTER (WHERE j.decision = 'too large') AS too_large,
+                           count(*) FILTER (WHERE j.decision = 'deliver') AS delivering
+                    FROM decided j GROUP BY j."interval", j.close_time
+                    UNION ALL
+                    SELECT d."interval", d.close_time, 0, 0, 0, 0, 0, -count(*) FROM delivered d GROUP BY d."interval", d.close_time
+                   ) AS k
+              GROUP BY k."interval", k.close_time) AS n
+        WHERE c."interval" = n."interval" AND c.close_time = n.close_time AND c.lane = its_lane
+          AND n.cooldown + n.lag + n.quota + n.shadow + n.too_large + n.duplicates > 0
+    )
+    SELECT greatest(write_signals.seq, (SELECT max(d.seq) FROM delivered d)), (SELECT count(*) FROM delivered),
+           (SELECT jsonb_agg(jsonb_build_object(
+                'trader_id', j.trader_id, 'trader_version', j.trader_version, 'cause', 'metadata',
+                'message', format('metadata of %s bytes is larger than 8192', octet_length(j.metadata::text)),
+                'symbol', j.symbol, 'interval', j."interval", 'close_time', j.close_ms))
+            FROM decided j WHERE j.decision = 'too large'),
+           (SELECT array_agg(DISTINCT d.trader_id) FROM delivered d)
+    INTO seq, added, too_large, delivered_of;
+    IF too_large IS NOT NULL THEN
+        PERFORM vyx.record_failures(too_large, evaluated_at);
+    END IF;
+    IF EXISTS (SELECT FROM vyx.resting) THEN
+        PERFORM vyx.recover(ARRAY(SELECT r.trader_id FROM vyx.resting r
+                                  WHERE r.trader_id = ANY (delivered_of) AND r.cause IN ('write', 'metadata')
+                                    AND NOT EXISTS (SELECT FROM jsonb_to_recordset(too_large) AS l(trader_id uuid)
+                                                    WHERE l.trader_id = r.trader_id)));
+    END IF;
+END
+$$;
+
+COMMENT ON FUNCTION vyx.write_signals(jsonb, smallint, bigint, bigint, timestamptz) IS
+    'Writes each pair''s nth fired candle unless it is suppressed, drawing seq after the given one; returns the last seq and how many were written.';
+
+-- A signal that the table refuses (a constraint or a trigger that somebody has put on it) must not take those of the other
+-- traders with it: then each trader's are written by themselves, and whose are refused has failed.
+CREATE FUNCTION vyx.write_round(
+    signals jsonb, its_lane smallint, round bigint, INOUT seq bigint, evaluated_at timestamptz, OUT added bigint
+) LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    one jsonb;
+    of_one bigint;
+    why text;
+BEGIN
+    BEGIN
+        SELECT w.seq, w.added INTO seq, added FROM vyx.write_signals(signals, its_lane, round, seq, evaluated_at) w;
+        RETURN;
+    EXCEPTION WHEN integrity_constraint_violation OR data_exception OR plpgsql_error OR syntax_error_or_access_rule_violation
+                OR triggered_action_exception OR external_routine_exception THEN
+        NULL;
+    END;
+    added := 0;
+    FOR one IN SELECT jsonb_agg(s.signal) FROM jsonb_array_elements(signals) AS s(signal) GROUP BY s.signal ->> 'trader_id' LOOP
+        BEGIN
+            SELECT w.seq, w.added INTO seq, of_one FROM vyx.write_signals(one, its_lane, round, seq, evaluated_at) w;
+            added := added + of_one;
+        EXCEPTION WHEN integrity_constraint_violation OR data_exception OR plpgsql_error OR syntax_error_or_access_rule_violation
+                    OR triggered_action_exception OR external_routine_exception THEN
+            why := SQLERRM;
+            PERFORM vyx.refuse(one, its_lane, round, why, evaluated_at);
+        END;
+    END LOOP;
+END
+$$;
+
+COMMENT ON FUNCTION vyx.write_round(jsonb, smallint, bigint, bigint, timestamptz) IS
+    'As vyx.write_signals(); traders whose signals the table refuses go to vyx.failures with the cause write.';
+
+CREATE FUNCTION vyx.refuse(signals jsonb, its_lane smallint, round bigint, why text, evaluated_at timestamptz) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    refused jsonb;
+BEGIN
+    SELECT jsonb_agg(s.signal || jsonb_build_object('cause', 'write', 'message', why)) INTO refused
+    FROM (SELECT e.signal, row_number() OVER (PARTITION BY e.signal ->> 'symbol' ORDER BY (e.signal ->> 'close_time')::bigint) AS nth
+          FROM jsonb_array_elements(signals) AS e(signal)) AS s
+    WHERE s.nth = round;
+    PERFORM vyx.record_failures(refused, evaluated_at);
+    UPDATE vyx.cycles c SET failed = c.failed + n.refused
+    FROM (SELECT b."interval", b.close_time, count(*) AS refused
+          FROM jsonb_to_recordset(refused) AS b("interval" text, close_time bigint) GROUP BY 1, 2) AS n
+    WHERE c."interval" = n."interval" AND c.close_time = vyx.at(n.close_time) AND c.lane = its_lane;
+END
+$$;
+
+COMMENT ON FUNCTION vyx.refuse(jsonb, smallint, bigint, text, timestamptz) IS
+    'Records that the table of signals has refused a trader''s signals of a round.';
+
+-- The operator's way in. commit_batch itself believes what it is given, so nobody but vyx_owner may call it.
+CREATE OR REPLACE FUNCTION vyx.evaluate_once("interval" text) RETURNS text
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    batch jsonb;
+BEGIN
+    -- All or none, without waiting: who drops the extension would otherwise wait for one of them, and this for another.
+    LOCK TABLE vyx.writer, vyx.watermarks, vyx.trader_versions, vyx.pending, vyx.cycles, vyx.failures, vyx.signals
+        IN ACCESS SHARE MODE NOWAIT;
+    batch := vyx._evaluate_batch("interval");
+    IF batch IS NULL THEN
+        RETURN 'idle';
+    END IF;
+    RETURN (SELECT c.outcome FROM vyx.commit_batch(batch) c);
+EXCEPTION WHEN lock_not_available OR serialization_failure THEN
+    RETURN 'lost';
+END
+$$;
+
 -- No SET clause and no SECURITY DEFINER: a procedure that commits can have neither, so each transaction sets its own
 -- search_path first and everything before that is qualified. Each step is a transaction of its own, so that the writer's
 -- lock is held while something is written and not while it is computed.
@@ -111,9 +822,10 @@ CREATE OR REPLACE PROCEDURE @extschema@.vyx_evaluate("interval" text DEFAULT NUL
 LANGUAGE plpgsql AS $$
 DECLARE
     -- Market time may run faster than this machine's clock, and a close must not wait for the next minute.
-    slice constant float8 := 0.5;
-    leave_at constant timestamptz := pg_catalog.clock_timestamp() OPERATOR(pg_catalog.+) stay;
-    outcome text;
+    slice constant pg_catalog.float8 := 0.5;
+    leave_at constant pg_catalog.timestamptz := pg_catalog.clock_timestamp() OPERATOR(pg_catalog.+) stay;
+    outcome pg_catalog.text;
+    paused_since pg_catalog.timestamptz;
 BEGIN
     IF stay IS NULL THEN
         RAISE EXCEPTION 'argument "stay" must not be null'
@@ -121,6 +833,11 @@ BEGIN
     END IF;
     LOOP
         PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+        paused_since := vyx._paused_since('evaluate');
+        IF paused_since IS NOT NULL THEN
+            RAISE NOTICE 'evaluation is paused since %', paused_since USING HINT = 'SELECT vyx_resume(''evaluate'').';
+            EXIT;
+        END IF;
         BEGIN
             PERFORM vyx.settle_versions();
         EXCEPTION WHEN lock_not_available OR serialization_failure THEN
@@ -152,12 +869,523 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION vyx.own_trader(trader uuid) RETURNS vyx.traders
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    found_one vyx.traders;
+BEGIN
+    IF trader IS NULL THEN
+        RAISE EXCEPTION 'argument "id" must not be null' USING ERRCODE = 'null_value_not_allowed', HINT = 'Give a trader''s id.';
+    END IF;
+    SELECT t.* INTO found_one FROM vyx.traders t WHERE t.id = trader;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'no trader "%"', trader
+            USING ERRCODE = 'undefined_object', HINT = 'SELECT id, name FROM vyx.traders lists yours.';
+    END IF;
+    RETURN found_one;
+END
+$$;
+
+COMMENT ON FUNCTION vyx.own_trader(uuid) IS 'The row of a trader that the caller may see; 42704 where there is none.';
+
+-- The doors below run as their callers, who may call these two as well: so they look for themselves whose trader it is. A
+-- built-in one is everybody's to see, and only a superuser's to change.
+CREATE FUNCTION vyx.begin_shadow(trader uuid, its_script text) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    at constant timestamptz := vyx.effective_now();
+    beside vyx.trader_versions;
+    program json;
+    number bigint;
+BEGIN
+    PERFORM vyx.end_shadow(trader);
+    SELECT v.* INTO beside FROM vyx.traders t
+        JOIN vyx.trader_versions v ON v.trader_id = t.id AND v.version = t.version AND v.asked_to IS NULL AND v.effective_to IS NULL
+        WHERE t.id = trader AND t.state = 'running';
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'trader "%" does not run, so nothing can run beside it', trader
+            USING ERRCODE = 'object_not_in_prerequisite_state',
+                  HINT = format('Start it first: SELECT vyx_start_trader(%L). Or change it without shadow.', trader);
+    END IF;
+    program := vyx._compile(its_script, beside."interval");
+    SELECT max(v.version) + 1 INTO number FROM vyx.trader_versions v WHERE v.trader_id = trader;
+    INSERT INTO vyx.trader_versions (trader_id, version, user_id, script, program, "interval", symbols, min_quote_volume_24h,
+                                     fire_on, cooldown, max_lag, shadow, cost, lane, asked_from)
+    VALUES (trader, number, beside.user_id, its_script, program, beside."interval", beside.symbols, beside.min_quote_volume_24h,
+            beside.fire_on, beside.cooldown, beside.max_lag, true, beside.cost, beside.lane, at);
+    RETURN number;
+END
+$$;
+
+COMMENT ON FUNCTION vyx.begin_shadow(uuid, text) IS
+    'Begins a shadow of a running trader of the caller, in the place of the one it may have; returns its version.';
+
+CREATE FUNCTION vyx.end_shadow(trader uuid) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    -- Locked like a row that is changed: two who do this at once do it one after the other.
+    PERFORM FROM vyx.traders t
+        WHERE t.id = trader AND (t.user_id = vyx.uid() OR vyx.may_build_in()) FOR NO KEY UPDATE;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'trader "%" is not yours', trader
+            USING ERRCODE = 'insufficient_privilege', HINT = 'Insert a trader of your own.';
+    END IF;
+    UPDATE vyx.trader_versions v SET asked_to = vyx.effective_now()
+        WHERE v.trader_id = trader AND v.shadow AND v.asked_to IS NULL AND v.effective_to IS NULL;
+    RETURN FOUND;
+END
+$$;
+
+COMMENT ON FUNCTION vyx.end_shadow(uuid) IS 'Asks for the end of the shadow of a trader of the caller; returns whether there was one.';
+
+CREATE FUNCTION @extschema@.vyx_change_trader(id uuid, script text, shadow boolean DEFAULT false) RETURNS bigint
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    trader constant vyx.traders := vyx.own_trader(vyx_change_trader.id);
+    number bigint;
+BEGIN
+    IF script IS NULL OR shadow IS NULL THEN
+        RAISE EXCEPTION 'arguments "script" and "shadow" must not be null'
+            USING ERRCODE = 'null_value_not_allowed', HINT = 'Give the whole new script.';
+    END IF;
+    IF shadow THEN
+        RETURN vyx.begin_shadow(trader.id, script);
+    END IF;
+    UPDATE vyx.traders t SET script = vyx_change_trader.script WHERE t.id = vyx_change_trader.id RETURNING t.version INTO number;
+    RETURN number;
+END
+$$;
+
+COMMENT ON FUNCTION @extschema@.vyx_change_trader(uuid, text, boolean) IS
+    'Gives a trader another script from the next close on; with shadow => true the new one runs beside the old one and delivers nothing. Returns the number of the new version.';
+
+CREATE FUNCTION vyx.shadow_of(trader uuid) RETURNS vyx.trader_versions
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    newest vyx.trader_versions;
+BEGIN
+    SELECT v.* INTO newest FROM vyx.trader_versions v WHERE v.trader_id = trader AND v.shadow ORDER BY v.version DESC LIMIT 1;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'trader "%" has no shadow', trader
+            USING ERRCODE = 'undefined_object', HINT = 'SELECT vyx_change_trader(id, script, shadow => true) begins one.';
+    END IF;
+    RETURN newest;
+END
+$$;
+
+COMMENT ON FUNCTION vyx.shadow_of(uuid) IS 'The newest shadow of a trader, in force or ended; 42704 where there never was one.';
+
+-- Only closes that both have evaluated are compared: from when both are in force, up to where every series of the interval
+-- has come.
+CREATE FUNCTION @extschema@.vyx_shadow_diff(
+    id uuid, OUT symbol text, OUT close_time timestamptz, OUT fired_by text, OUT price float8, OUT metadata jsonb, OUT shadow_metadata jsonb
+) RETURNS SETOF record
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    trader constant vyx.traders := vyx.own_trader(vyx_shadow_diff.id);
+    other constant vyx.trader_versions := vyx.shadow_of(vyx_shadow_diff.id);
+    until_then timestamptz;
+BEGIN
+    SELECT least(min(w.evaluated_through), other.effective_to - interval '1 millisecond') INTO until_then
+        FROM vyx.watermarks w WHERE w."interval" = other."interval" AND w.lane = other.lane;
+    RETURN QUERY
+        SELECT coalesce(c.symbol, s.symbol), coalesce(c.close_time, s.close_time),
+               CASE WHEN s.id IS NULL THEN 'current' WHEN c.id IS NULL THEN 'shadow' ELSE 'both' END,
+               coalesce(c.price, s.price), c.metadata, s.metadata
+        FROM (SELECT n.* FROM vyx.signals n WHERE n.trader_id = other.trader_id) AS c
+        FULL JOIN (SELECT n.* FROM vyx.shadow_signals n
+                   WHERE n.trader_id = other.trader_id AND n.trader_version = other.version) AS s
+            ON s.symbol = c.symbol AND s.close_time = c.close_time
+        WHERE coalesce(c.close_time, s.close_time) BETWEEN other.effective_from AND until_then
+          AND (c.id IS NULL OR s.id IS NULL OR c.metadata IS DISTINCT FROM s.metadata)
+        ORDER BY 2, 1;
+END
+$$;
+
+COMMENT ON FUNCTION @extschema@.vyx_shadow_diff(uuid) IS
+    'Where a trader and its shadow differ since the shadow began: who fired (current, shadow, or both with other metadata), oldest first. No rows: no difference so far.';
+
+CREATE FUNCTION @extschema@.vyx_promote_shadow(id uuid) RETURNS bigint
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    other constant vyx.trader_versions := vyx.shadow_of((vyx.own_trader(vyx_promote_shadow.id)).id);
+BEGIN
+    IF other.effective_to IS NOT NULL OR other.asked_to IS NOT NULL THEN
+        RAISE EXCEPTION 'the shadow of trader "%" has ended', vyx_promote_shadow.id
+            USING ERRCODE = 'object_not_in_prerequisite_state',
+                  HINT = 'The trader was changed or stopped since. Begin another: vyx_change_trader(id, script, shadow => true).';
+    END IF;
+    -- The change ends the shadow.
+    RETURN @extschema@.vyx_change_trader(vyx_promote_shadow.id, other.script);
+END
+$$;
+
+COMMENT ON FUNCTION @extschema@.vyx_promote_shadow(uuid) IS
+    'Makes a trader''s shadow the version in force from the next close on; returns its new number.';
+
+CREATE FUNCTION @extschema@.vyx_drop_shadow(id uuid) RETURNS boolean
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN vyx.end_shadow((vyx.own_trader(vyx_drop_shadow.id)).id);
+END
+$$;
+
+COMMENT ON FUNCTION @extschema@.vyx_drop_shadow(uuid) IS 'Ends a trader''s shadow from the next close on; returns whether there was one. What it fired stays for a while.';
+
+CREATE TABLE vyx.epochs (
+    epoch    bigint PRIMARY KEY CHECK (epoch > 0),
+    seq      bigint NOT NULL CHECK (seq >= 0),
+    place    text NOT NULL,
+    tag      text NOT NULL DEFAULT left(gen_random_uuid()::text, 8) CHECK (tag ~ '^[0-9a-f]{8}$'),
+    began_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+
+ALTER TABLE vyx.epochs ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE vyx.epochs FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE vyx.epochs IS 'Histories of vyx.signals.seq, the newest last; each goes on where it left the one before.';
+
+COMMENT ON COLUMN vyx.epochs.seq IS 'The last number that it shares with the epoch before.';
+
+COMMENT ON COLUMN vyx.epochs.place IS 'Where it is written: timeline, database and table. In another place the next number begins another epoch.';
+
+COMMENT ON COLUMN vyx.epochs.tag IS 'Tells it from an epoch of the same number in a copy of this database that went its own way.';
+
+SELECT pg_catalog.pg_extension_config_dump('vyx.epochs', '');
+
+-- For those who see the signals of all tenants; a tenant's own are found by (user_id, seq).
+CREATE INDEX signals_seq_idx ON vyx.signals (seq);
+
+CREATE FUNCTION vyx.keep_epochs() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    -- The segment's name begins with the timeline, which a promotion changes at once, unlike what pg_control says.
+    here constant text := concat_ws('/', left(pg_walfile_name(pg_current_wal_insert_lsn()), 8),
+                                    (SELECT d.oid FROM pg_database d WHERE d.datname = current_database()), TG_RELID);
+BEGIN
+    -- A crash must not take back what a client may have seen: its cursor would stand for other signals.
+    IF current_setting('synchronous_commit') = 'off' THEN
+        PERFORM set_config('synchronous_commit', 'local', true);
+    END IF;
+    IF NEW.epoch = OLD.epoch AND EXISTS (SELECT FROM vyx.epochs e WHERE e.epoch = OLD.epoch AND e.place <> here) THEN
+        NEW.epoch := OLD.epoch + 1;
+    END IF;
+    INSERT INTO vyx.epochs (epoch, seq, place) VALUES (NEW.epoch, OLD.seq, here) ON CONFLICT DO NOTHING;
+    RETURN NEW;
+END
+$$;
+
+COMMENT ON FUNCTION vyx.keep_epochs() IS 'Begins another epoch where numbers are drawn in another place than before, or the writer was adopted.';
+
+CREATE TRIGGER keep_epochs BEFORE UPDATE ON vyx.writer
+    FOR EACH ROW WHEN (NEW.seq <> OLD.seq OR NEW.epoch <> OLD.epoch) EXECUTE FUNCTION vyx.keep_epochs();
+
+-- A cursor is epoch.tag.seq; nobody needs to know. The writer's row stays closed: what is told of it is what every cursor says.
+CREATE FUNCTION vyx.read_cursor("cursor" text, "limit" integer, OUT after bigint, OUT prefix text, OUT most integer)
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    largest constant integer := 65536;
+    part constant text[] := regexp_match($1, '^(\d{1,18})\.([0-9a-f]{8})\.(\d{1,18})$');
+BEGIN
+    IF $2 IS NULL THEN
+        RAISE EXCEPTION 'argument "limit" must not be null' USING ERRCODE = 'null_value_not_allowed', HINT = 'Give a value.';
+    ELSIF $2 NOT BETWEEN 1 AND largest THEN
+        RAISE EXCEPTION 'limit % is out of range: it must be 1 to %', $2, largest
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Ask again with the cursor of the last row for more.';
+    ELSIF part IS NULL AND $1 <> 'start' THEN
+        RAISE EXCEPTION 'malformed cursor "%"', left($1, 80)
+            USING ERRCODE = 'invalid_parameter_value',
+                  HINT = 'Use one that vyx_signals_since() gave; start for all that is kept, NULL for the newest.';
+    END IF;
+    most := $2;
+    SELECT concat_ws('.', w.epoch, e.tag, '') INTO prefix FROM vyx.writer w JOIN vyx.epochs e USING (epoch);
+    -- As far as the cursor's epoch is part of this history, and the cursor not beyond its end.
+    SELECT least(part[3]::bigint, min(later.seq)) INTO after
+    FROM vyx.epochs e LEFT JOIN vyx.epochs later ON later.epoch > e.epoch
+    WHERE e.epoch = part[1]::bigint AND e.tag = part[2]
+    GROUP BY e.epoch;
+    -- Of a history that is not known here: where it left this one is not known either.
+    after := coalesce(after, 0);
+END
+$$;
+
+COMMENT ON FUNCTION vyx.read_cursor(text, integer) IS 'What a cursor means here and now: the seq after which to go on, and how cursors begin; and the limit, when it is one.';
+
+-- Row level security decides what is seen. The conditions only tell the planner what it will decide: each branch is a
+-- walk along an index, however many tenants there are.
+CREATE FUNCTION @extschema@.vyx_signals_since("cursor" text DEFAULT NULL, "limit" integer DEFAULT 100)
+RETURNS TABLE (
+    id uuid, seq bigint, trader_id uuid, trader_version bigint, user_id uuid, symbol text, "interval" text, open_time timestamptz,
+    close_time timestamptz, price float8, metadata jsonb, kline_revision integer, engine integer, evaluated_at timestamptz,
+    lag_ms bigint, created_at timestamptz, "cursor" text
+)
+LANGUAGE sql STABLE ROWS 100
+BEGIN ATOMIC
+    WITH here AS MATERIALIZED (
+        SELECT c.after, c.prefix, c.most, vyx.uid() AS me, NOT row_security_active('vyx.signals') AS all_tenants
+        FROM vyx.read_cursor($1, $2) c
+    ), begin AS MATERIALIZED (
+        SELECT CASE WHEN $1 IS NOT NULL THEN (SELECT h.after FROM here h) ELSE (
+            SELECT min(n.seq) - 1
+            FROM (SELECT b.seq FROM (
+                      (SELECT s.seq FROM vyx.signals s WHERE (SELECT h.all_tenants FROM here h) ORDER BY s.seq DESC LIMIT $2)
+                      UNION ALL
+                      (SELECT s.seq FROM vyx.signals s WHERE NOT (SELECT h.all_tenants FROM here h)
+                           AND s.user_id = (SELECT h.me FROM here h) ORDER BY s.seq DESC LIMIT $2)
+                      UNION ALL
+                      (SELECT s.seq FROM vyx.signals s WHERE NOT (SELECT h.all_tenants FROM here h)
+                           AND s.user_id IS NULL ORDER BY s.seq DESC LIMIT $2)
+                  ) AS b ORDER BY b.seq DESC LIMIT $2) AS n
+        ) END AS after
+    )
+    SELECT b.id, b.seq, b.trader_id, b.trader_version, b.user_id, b.symbol, b."interval", b.open_time, b.close_time, b.price,
+           b.metadata, b.kline_revision, b.engine, b.evaluated_at, b.lag_ms, b.created_at, (SELECT h.prefix FROM here h) || b.seq
+    FROM (
+        (SELECT s.* FROM vyx.signals s WHERE (SELECT h.all_tenants FROM here h)
+             AND s.seq > (SELECT g.after FROM begin g) ORDER BY s.seq LIMIT $2)
+        UNION ALL
+        (SELECT s.* FROM vyx.signals s WHERE NOT (SELECT h.all_tenants FROM here h)
+             AND s.user_id = (SELECT h.me FROM here h) AND s.seq > (SELECT g.after FROM begin g) ORDER BY s.seq LIMIT $2)
+        UNION ALL
+        (SELECT s.* FROM vyx.signals s WHERE NOT (SELECT h.all_tenants FROM here h)
+             AND s.user_id IS NULL AND s.seq > (SELECT g.after FROM begin g) ORDER BY s.seq LIMIT $2)
+    ) AS b
+    -- Not $2: a limit of 0 would be kept without a look at it.
+    ORDER BY b.seq LIMIT (SELECT h.most FROM here h);
+END;
+
+COMMENT ON FUNCTION @extschema@.vyx_signals_since(text, integer) IS
+    'The caller''s signals after a cursor in the order of commit, each row with the cursor to go on with: none is left out, also after a restore or a promotion, when some may come twice (ids tell). NULL: the newest; start: all that is kept.';
+
+CREATE TABLE vyx.published (
+    publication text PRIMARY KEY CHECK (octet_length(publication) BETWEEN 1 AND 63),
+    since       timestamptz NOT NULL DEFAULT now()
+);
+
+ALTER TABLE vyx.published ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE vyx.published FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE vyx.published IS 'Publications to which vyx_publish() has added vyx.signals: pg_dump keeps this and loses the membership itself.';
+
+SELECT pg_catalog.pg_extension_config_dump('vyx.published', '');
+
+CREATE FUNCTION vyx.is_published(text) RETURNS boolean
+LANGUAGE sql STABLE STRICT
+RETURN EXISTS (SELECT FROM pg_publication_tables t WHERE t.pubname = $1 AND t.schemaname = 'vyx' AND t.tablename = 'signals');
+
+COMMENT ON FUNCTION vyx.is_published(text) IS 'Whether the publication carries vyx.signals, by its name or with all tables.';
+
+CREATE FUNCTION vyx.check_publication_name(text) RETURNS void
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF $1 IS NULL THEN
+        RAISE EXCEPTION 'argument "publication" must not be null'
+            USING ERRCODE = 'null_value_not_allowed', HINT = 'Leave it out for supabase_realtime.';
+    ELSIF octet_length($1) NOT BETWEEN 1 AND 63 THEN
+        RAISE EXCEPTION 'malformed publication name "%"', left($1, 80)
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'A name is 1 to 63 bytes long.';
+    END IF;
+END
+$$;
+
+COMMENT ON FUNCTION vyx.check_publication_name(text) IS 'Raises 22004 or 22023 where the text cannot be the name of a publication.';
+
+-- What adds the table needs the owner of the table and of the publication in one person: a superuser, or vyx_owner where
+-- the publication is its own. Nobody else gets there, and no function of vyx runs with a superuser's rights.
+CREATE FUNCTION vyx.publish_as_owner(publication text) RETURNS text
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM vyx.check_publication_name(publication);
+    RETURN vyx.publish_as_caller(publication);
+EXCEPTION WHEN insufficient_privilege THEN
+    IF EXISTS (SELECT FROM pg_publication p WHERE p.pubname = publication) THEN
+        RAISE EXCEPTION 'publication "%" belongs to role "%", and only a superuser can add a table of vyx_owner to it', publication,
+                (SELECT p.pubowner::regrole FROM pg_publication p WHERE p.pubname = publication)
+            USING ERRCODE = 'insufficient_privilege',
+                  HINT = format('As a superuser (on Supabase: supabase_admin): SELECT vyx_publish(%L).', publication);
+    END IF;
+    RAISE EXCEPTION 'permission denied to create publication "%"', publication
+        USING ERRCODE = 'insufficient_privilege',
+              HINT = format('As a superuser: SELECT vyx_publish(%L). So that operators may: GRANT CREATE ON DATABASE %I TO vyx_owner.',
+                            publication, current_database());
+END
+$$;
+
+COMMENT ON FUNCTION vyx.publish_as_owner(text) IS 'vyx_publish() with the rights of vyx_owner; says as whom it would work where that does not do.';
+
+CREATE FUNCTION vyx.publish_as_caller(publication text) RETURNS text
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF EXISTS (SELECT FROM pg_publication p WHERE p.pubname = publication) THEN
+        EXECUTE format('ALTER PUBLICATION %I ADD TABLE ONLY vyx.signals', publication);
+        RETURN format('added vyx.signals to publication "%s"', publication);
+    END IF;
+    EXECUTE format('CREATE PUBLICATION %I FOR TABLE ONLY vyx.signals WITH (publish = ''insert'')', publication);
+    RETURN format('created publication "%s" with vyx.signals', publication);
+END
+$$;
+
+COMMENT ON FUNCTION vyx.publish_as_caller(text) IS 'Adds vyx.signals to a publication, which it makes if there is none, with the rights of who calls; returns what it did.';
+
+CREATE FUNCTION vyx.remember_publication(publication text) RETURNS void
+LANGUAGE sql SECURITY DEFINER
+BEGIN ATOMIC
+    INSERT INTO vyx.published (publication) SELECT remember_publication.publication
+        WHERE vyx.is_published(remember_publication.publication)
+        ON CONFLICT DO NOTHING;
+END;
+
+COMMENT ON FUNCTION vyx.remember_publication(text) IS 'Notes that a publication carries vyx.signals, if it does.';
+
+CREATE FUNCTION vyx.forget_publication(publication text) RETURNS boolean
+LANGUAGE sql SECURITY DEFINER
+BEGIN ATOMIC
+    WITH forgotten AS (
+        DELETE FROM vyx.published p WHERE p.publication = forget_publication.publication RETURNING p.publication
+    )
+    SELECT count(*) > 0 FROM forgotten;
+END;
+
+COMMENT ON FUNCTION vyx.forget_publication(text) IS 'The opposite of vyx.remember_publication(); returns whether there was anything to forget.';
+
+CREATE FUNCTION @extschema@.vyx_publish(publication text DEFAULT 'supabase_realtime') RETURNS text
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    said text;
+    is_super constant boolean := current_setting('is_superuser')::boolean;
+    p pg_publication;
+BEGIN
+    PERFORM vyx.check_publication_name(publication);
+    IF vyx.is_published(publication) THEN
+        said := format('publication "%s" has vyx.signals already', publication);
+    ELSIF is_super THEN
+        said := vyx.publish_as_caller(publication);
+    ELSE
+        said := vyx.publish_as_owner(publication);
+    END IF;
+    PERFORM vyx.remember_publication(publication);
+
+    SELECT c.* INTO p FROM pg_publication c WHERE c.pubname = publication;
+    IF NOT p.pubinsert THEN
+        RAISE WARNING 'publication "%" does not publish inserts: no signal will arrive', publication
+            USING HINT = format('ALTER PUBLICATION %I SET (publish = ''insert'').', publication);
+    END IF;
+    -- Row level security cannot be asked about a row that is gone, so Realtime tells everybody of its key.
+    IF p.pubdelete OR p.pubtruncate THEN
+        RAISE NOTICE 'publication "%" also publishes deletes, which reach all subscribers', publication
+            USING HINT = format('Nobody learns more from one than a signal''s id. Where no other table needs them: ALTER PUBLICATION %I SET (publish = ''insert'').',
+                                publication);
+    END IF;
+    IF current_setting('wal_level') <> 'logical' THEN
+        RAISE NOTICE 'nothing can be decoded: wal_level is "%"', current_setting('wal_level')
+            USING HINT = 'Set wal_level = logical and restart the server.';
+    END IF;
+    RETURN said;
+END
+$$;
+
+COMMENT ON FUNCTION @extschema@.vyx_publish(text) IS
+    'Adds vyx.signals to a publication, which it makes if there is none, so that Supabase Realtime carries signals to browsers; returns what it did. Again: nothing changes. To be repeated after a restore.';
+
+CREATE FUNCTION vyx.unpublish_as_owner(publication text) RETURNS text
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM vyx.check_publication_name(publication);
+    RETURN vyx.unpublish_as_caller(publication);
+EXCEPTION WHEN insufficient_privilege THEN
+    RAISE EXCEPTION 'publication "%" belongs to role "%"', publication,
+            (SELECT p.pubowner::regrole FROM pg_publication p WHERE p.pubname = publication)
+        USING ERRCODE = 'insufficient_privilege',
+              HINT = format('As that role or a superuser: ALTER PUBLICATION %I DROP TABLE vyx.signals.', publication);
+END
+$$;
+
+COMMENT ON FUNCTION vyx.unpublish_as_owner(text) IS 'vyx_unpublish() with the rights of vyx_owner; says as whom it would work where that does not do.';
+
+CREATE FUNCTION vyx.unpublish_as_caller(publication text) RETURNS text
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    EXECUTE format('ALTER PUBLICATION %I DROP TABLE vyx.signals', publication);
+    RETURN format('took vyx.signals out of publication "%s"', publication);
+END
+$$;
+
+COMMENT ON FUNCTION vyx.unpublish_as_caller(text) IS 'Takes vyx.signals out of a publication with the rights of who calls; returns what it did.';
+
+CREATE FUNCTION @extschema@.vyx_unpublish(publication text DEFAULT 'supabase_realtime') RETURNS text
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    said text;
+    is_super constant boolean := current_setting('is_superuser')::boolean;
+BEGIN
+    PERFORM vyx.check_publication_name(publication);
+    IF NOT vyx.is_published(publication) THEN
+        said := format('publication "%s" does not have vyx.signals', publication);
+    ELSIF (SELECT p.puballtables FROM pg_publication p WHERE p.pubname = publication) THEN
+        RAISE EXCEPTION 'publication "%" is for all tables', publication
+            USING ERRCODE = 'object_not_in_prerequisite_state',
+                  HINT = 'Make one that names its tables instead: CREATE PUBLICATION ... FOR TABLE ....';
+    ELSIF is_super THEN
+        said := vyx.unpublish_as_caller(publication);
+    ELSE
+        said := vyx.unpublish_as_owner(publication);
+    END IF;
+    PERFORM vyx.forget_publication(publication);
+    RETURN said;
+END
+$$;
+
+COMMENT ON FUNCTION @extschema@.vyx_unpublish(text) IS 'Takes vyx.signals out of a publication, which stays; returns what it did. Again: nothing changes.';
+
+CREATE FUNCTION @extschema@.vyx_published(
+    OUT publication text, OUT state text, OUT operations text, OUT since timestamptz, OUT advice text
+) RETURNS SETOF record
+LANGUAGE sql STABLE ROWS 2 SECURITY DEFINER
+BEGIN ATOMIC
+    SELECT n.publication,
+           CASE WHEN vyx.is_published(n.publication) THEN 'published' ELSE 'missing' END,
+           concat_ws(', ', CASE WHEN p.pubinsert THEN 'insert' END, CASE WHEN p.pubupdate THEN 'update' END,
+                     CASE WHEN p.pubdelete THEN 'delete' END, CASE WHEN p.pubtruncate THEN 'truncate' END),
+           n.since,
+           CASE WHEN NOT vyx.is_published(n.publication)
+                THEN format('As a superuser, e.g. after a restore: SELECT vyx_publish(%L).', n.publication) END
+    FROM (SELECT coalesce(r.publication, t.pubname::text), r.since
+          FROM vyx.published r
+          FULL JOIN (SELECT m.pubname FROM pg_publication_tables m WHERE m.schemaname = 'vyx' AND m.tablename = 'signals') AS t
+               ON t.pubname = r.publication
+         ) AS n(publication, since)
+    LEFT JOIN pg_publication p ON p.pubname = n.publication
+    ORDER BY 1;
+END;
+
+COMMENT ON FUNCTION @extschema@.vyx_published() IS
+    'Publications that carry vyx.signals, and those that did and lack it now, which a restore leads to: published or missing, what they publish, since when by vyx_publish().';
+
+-- For vyx_health(): null where all is as it should be.
+CREATE FUNCTION vyx.unpublished() RETURNS text
+LANGUAGE sql STABLE SECURITY DEFINER
+BEGIN ATOMIC
+    SELECT min(p.publication) FROM vyx.published p WHERE NOT vyx.is_published(p.publication);
+END;
+
+COMMENT ON FUNCTION vyx.unpublished() IS 'A publication that vyx_publish() added vyx.signals to and that lacks it; null if there is none.';
+
 SET LOCAL search_path = @extschema@, pg_temp;
 
 CREATE  FUNCTION vyx."_format"() RETURNS INT /* i32 */
 IMMUTABLE STRICT PARALLEL SAFE  
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', '_format_wrapper';
+
+CREATE  FUNCTION vyx."_paused_since"(
+	"worker" TEXT /* & str */
+) RETURNS timestamp with time zone /* Result < Option < TimestampWithTimeZone > , ErrorReport > */
+STRICT VOLATILE PARALLEL SAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', '_paused_since_wrapper';
 
 CREATE  FUNCTION "vyx_backtest"(
 	"symbols" TEXT[], /* :: std :: option :: Option < Vec < Option < String > > > */
@@ -292,6 +1520,20 @@ STRICT STABLE PARALLEL SAFE
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'vyx_metrics_wrapper';
 
+CREATE  FUNCTION "vyx_pause"(
+	"worker" TEXT /* Option < & str > */
+) RETURNS bool /* Result < bool, ErrorReport > */
+VOLATILE PARALLEL UNSAFE
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'vyx_pause_wrapper';
+
+CREATE  FUNCTION "vyx_resume"(
+	"worker" TEXT /* Option < & str > */
+) RETURNS bool /* Result < bool, ErrorReport > */
+VOLATILE PARALLEL UNSAFE
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'vyx_resume_wrapper';
+
 CREATE  FUNCTION "vyx_templates"() RETURNS TABLE (
 	"name" TEXT,  /* String */
 	"title" TEXT,  /* String */
@@ -341,6 +1583,9 @@ BEGIN
             ('vyx_gaps', 1000, 'What was or is missing, a row a run of klines: why, since when, and how it ended (repaired confirmed_absent too_old untracked); NULL while it is open.'),
             ('vyx_metrics', 80, 'Every counter and gauge, with a line of help.'),
             ('vyx_health', 1, 'The state of vyx in one row: ok, degraded or down, the reason in words, workers, connections, counters.'),
+            ('vyx_pause', NULL, 'Pauses ingest or evaluate until vyx_resume(), across restarts, crashes and base backups too; returns whether it ran before. At once and for everybody: a rollback does not undo it.'),
+            ('vyx_resume', NULL, 'Lets ingest or evaluate go on after vyx_pause(); returns whether it was paused. What closed meanwhile is caught up. A rollback does not undo it.'),
+            ('_paused_since', NULL, 'Since when ingest or evaluate is paused, by this machine''s clock; null if it is not.'),
             ('vyx_version', NULL, 'The version of the library that is loaded.'),
             ('vyx_validate', 5, 'What is wrong with a script, a row a problem; or one row with what it reads, and its warnings.'),
             ('vyx_values', 100, 'The values of an expression on the newest closed candles of a series, each from its own history, oldest first.'),
@@ -370,16 +1615,81 @@ BEGIN
 END
 $$;
 
+CREATE POLICY owner ON vyx.epochs TO vyx_owner USING (true) WITH CHECK (true);
+
+CREATE POLICY owner ON vyx.published TO vyx_owner USING (true) WITH CHECK (true);
+
+CREATE POLICY owner ON vyx.resting TO vyx_owner USING (true) WITH CHECK (true);
+
+CREATE POLICY owner ON vyx.tallies TO vyx_owner USING (true) WITH CHECK (true);
+
+CREATE POLICY owner ON vyx.delivered TO vyx_owner USING (true) WITH CHECK (true);
+
+CREATE POLICY owner ON vyx.shadow_signals TO vyx_owner USING (true) WITH CHECK (true);
+
+CREATE POLICY own ON vyx.resting FOR SELECT USING (user_id = (SELECT vyx.uid()));
+
+CREATE POLICY own ON vyx.shadow_signals FOR SELECT USING (user_id = (SELECT vyx.uid()));
+
+-- Of the same name and another signature it would be preferred to vyx's own where arguments are unknown literals.
+DO $$
+DECLARE
+    stranger text;
+BEGIN
+    SELECT p.oid::pg_catalog.regprocedure::text INTO stranger
+    FROM pg_catalog.pg_proc p
+    WHERE p.pronamespace = '@extschema@'::pg_catalog.regnamespace
+      AND EXISTS (SELECT FROM pg_catalog.pg_proc own
+                  JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND d.objid = own.oid AND d.deptype = 'e'
+                  JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid AND e.extname = 'vyx'
+                  WHERE own.proname = p.proname AND own.pronamespace = p.pronamespace)
+      AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
+                      JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid AND e.extname = 'vyx'
+                      WHERE d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND d.objid = p.oid AND d.deptype = 'e')
+    LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'function % has the name of one of vyx and is not of it', stranger
+            USING ERRCODE = 'duplicate_function',
+                  HINT = 'Drop or rename it, or give vyx a schema in which nobody else creates anything: CREATE EXTENSION vyx SCHEMA ....';
+    END IF;
+END
+$$;
+
+-- The tiers that vyx came with get the limits that are new, except that signals are kept for ever as before: an update deletes
+-- nothing. Tiers of the administrator's own have no further limits until they are set.
+UPDATE vyx.tiers t
+SET max_traders = n.max_traders, cost_per_close = n.cost_per_close, signals_per_hour = n.signals_per_hour
+FROM (VALUES
+    ('anonymous', 0, 0, 0),
+    ('free', 100, 100000, 100),
+    ('pro', 100, 1000000, 1000),
+    ('elite', 10000, 20000000, NULL)
+) AS n(tier, max_traders, cost_per_close, signals_per_hour)
+WHERE t.tier = n.tier;
+
 DO $$
 DECLARE
     thing record;
     grantee text;
 BEGIN
-    -- A clean slate: take away what CREATE and default privileges gave. At an update, from what is new alone: the rest has had
-    -- its rights, and keeps what an administrator granted since.
+    -- A clean slate: take away what CREATE and default privileges gave. Row types too: a column of one in somebody's own
+    -- table would forbid to alter ours. At an update, from what is new alone: the rest has had its rights, and keeps what an
+    -- administrator granted since.
     FOR thing IN
-        SELECT 'TABLE' AS kind, c.oid::pg_catalog.regclass::text AS name, c.relacl AS acl, c.relowner AS owner
-        FROM pg_catalog.pg_class c WHERE c.relnamespace = 'vyx'::pg_catalog.regnamespace AND c.relkind IN ('r', 'v')
+        SELECT 'SCHEMA' AS kind, 'vyx' AS name, n.nspacl AS acl, n.nspowner AS owner
+        FROM pg_catalog.pg_namespace n
+        WHERE n.nspname = 'vyx'
+          AND NOT EXISTS (SELECT FROM pg_catalog.pg_class c
+                          WHERE c.relnamespace = n.oid AND c.relowner = 'vyx_owner'::pg_catalog.regrole)
+        UNION ALL
+        SELECT 'TYPE', t.oid::pg_catalog.regtype::text, coalesce(t.typacl, pg_catalog.acldefault('T', t.typowner)), t.typowner
+        FROM pg_catalog.pg_type t
+        WHERE t.typnamespace = 'vyx'::pg_catalog.regnamespace AND t.typelem = 0
+          AND NOT EXISTS (SELECT FROM pg_catalog.pg_init_privs i WHERE i.classoid = 'pg_catalog.pg_type'::pg_catalog.regclass AND i.objoid = t.oid)
+        UNION ALL
+        SELECT 'TABLE', c.oid::pg_catalog.regclass::text, c.relacl, c.relowner
+        FROM pg_catalog.pg_class c
+        WHERE c.relnamespace = 'vyx'::pg_catalog.regnamespace AND c.relkind IN ('r', 'v', 'S')
           AND c.relowner <> 'vyx_owner'::pg_catalog.regrole
         UNION ALL
         SELECT 'ROUTINE', p.oid::pg_catalog.regprocedure::text, coalesce(p.proacl, pg_catalog.acldefault('f', p.proowner)), p.proowner
@@ -422,19 +1732,35 @@ BEGIN
             ('vyx_user', ARRAY['vyx_validate', 'vyx_values', 'vyx_screen', 'vyx_backtest', 'vyx_backtest_summary', 'vyx_explain',
                                'vyx_indicators', 'vyx_templates', 'vyx_matching', 'vyx_start_trader', 'vyx_stop_trader',
                                'vyx_trader_status', 'set_trader_state']),
+            ('vyx_user', ARRAY['vyx_change_trader', 'vyx_shadow_diff', 'vyx_promote_shadow', 'vyx_drop_shadow', 'own_trader',
+                               'begin_shadow', 'end_shadow', 'shadow_of']),
             ('pg_monitor', ARRAY['vyx_health', 'vyx_metrics', 'vyx_metrics_text', 'vyx_check']),
+            -- Signals for who was away; and through whom they are carried.
+            ('vyx_user', ARRAY['vyx_signals_since', 'read_cursor']),
+            ('pg_monitor', ARRAY['vyx_published', 'unpublished']),
+            ('vyx_operator', ARRAY['vyx_publish', 'vyx_unpublish', 'vyx_published', 'unpublished', 'is_published', 'check_publication_name',
+                                   'publish_as_owner', 'unpublish_as_owner', 'remember_publication', 'forget_publication']),
             -- Operators have evaluated what is due; what comes of it they cannot make up.
             ('vyx_operator', ARRAY['vyx_health', 'vyx_check', 'vyx_evaluate', 'settle_versions', 'upgrade_programs', 'evaluate_once', 'vyx_schedule',
-                                   'vyx_unschedule', 'check_cron', 'cron_command', 'vyx_adopt'])
+                                   'vyx_unschedule', 'check_cron', 'cron_command', 'vyx_adopt',
+                                   'vyx_pause', 'vyx_resume', '_paused_since'])
         ) AS g(role, functions)
         CROSS JOIN pg_catalog.unnest(g.functions) AS f(name)
         JOIN pg_catalog.pg_proc p ON p.proname = f.name
         JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND d.objid = p.oid AND d.deptype = 'e'
         JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid AND e.extname = 'vyx'
+        -- What is granted here counts as the extension's own, and with it all that an administrator has granted on the function
+        -- since, which pg_dump would leave out from then on: so nothing is granted twice.
+        WHERE NOT EXISTS (SELECT FROM pg_catalog.aclexplode(p.proacl) a
+                          WHERE a.privilege_type = 'EXECUTE' AND a.grantee = coalesce(pg_catalog.to_regrole(g.role)::pg_catalog.oid, 0))
     LOOP
         EXECUTE pg_catalog.format('GRANT EXECUTE ON ROUTINE %s TO %s', thing.name, thing.role);
     END LOOP;
 END
 $$;
+
+GRANT SELECT ON vyx.shadow_signals TO vyx_user;
+
+GRANT SELECT ON vyx.resting TO vyx_user;
 
 SET LOCAL search_path = @extschema@, pg_temp;

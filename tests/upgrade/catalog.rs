@@ -33,8 +33,13 @@ pub fn read(cluster: &Cluster, database: &str) -> Catalog {
 /// The statements of an object without what differs by chance: numbers of objects, and the order in which columns were
 /// added or rights were given.
 fn object(lines: &[&str]) -> String {
-    let numbers =
-        ["pg_catalog.binary_upgrade_set_next_", "UPDATE pg_catalog.pg_class", "SET relfrozenxid = ", "WHERE oid = "];
+    let numbers = [
+        "pg_catalog.binary_upgrade_set_next_",
+        "pg_catalog.binary_upgrade_set_missing_value",
+        "UPDATE pg_catalog.pg_class",
+        "SET relfrozenxid = ",
+        "WHERE oid = ",
+    ];
     let chance = |line: &&&str| {
         !(line.is_empty()
             || line.starts_with("--")
@@ -65,7 +70,8 @@ fn rest(session: &Session, catalog: &mut Catalog) {
          WHERE e.extname = 'vyx'
          UNION ALL
          SELECT 'rights at installation of ' || pg_describe_object(i.classoid, i.objoid, i.objsubid),
-                (SELECT string_agg(a::text, ' ' ORDER BY a::text) FROM unnest(i.initprivs) AS a)
+                (SELECT string_agg(a.grantee::regrole || ' ' || a.privilege_type, ', ' ORDER BY a::text) FROM aclexplode(i.initprivs) AS a
+                 WHERE a.grantee <> a.grantor)
          FROM pg_init_privs i WHERE i.privtype = 'e'",
         &[],
     );
@@ -78,8 +84,13 @@ fn rest(session: &Session, catalog: &mut Catalog) {
         &[],
     );
     for table in tables.iter().map(|row| row.get::<_, String>(0)) {
-        let rows: Option<String> = session
-            .one(&format!("SELECT string_agg(to_jsonb(t)::text, E'\\n' ORDER BY to_jsonb(t)) FROM {table} t"), &[]);
+        // An update deletes nothing: how long signals are kept is for the administrator to say.
+        let rows: Option<String> = session.one(
+            &format!(
+                "SELECT string_agg((to_jsonb(t) - 'keep_signals')::text, E'\\n' ORDER BY to_jsonb(t)) FROM {table} t"
+            ),
+            &[],
+        );
         catalog.insert(format!("rows of {table}"), rows.unwrap_or_default());
     }
 }

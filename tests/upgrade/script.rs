@@ -4,7 +4,7 @@
 //! What two texts do not tell (a changed column, a changed row) is written by hand, in by_hand.sql; it runs before rights
 //! are given.
 
-use super::statements::{Statement, Thing, list, statements};
+use super::statements::{Grant, Statement, Thing, list, statements};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
@@ -20,6 +20,7 @@ pub fn write(old: &str, new: &str, by_hand: &str) -> (String, Vec<String>) {
     let known: BTreeSet<String> = old.iter().map(Statement::key).collect();
     let before = things(&old);
     let after = things(&new);
+    let granted: BTreeSet<Grant> = old.iter().filter_map(Statement::grants).flatten().collect();
     let mut script = Script::default();
     let mut made_anew = BTreeSet::new();
 
@@ -55,6 +56,10 @@ pub fn write(old: &str, new: &str, by_hand: &str) -> (String, Vec<String>) {
             let lost = matches!(&statement.thing, Thing::Comment(of) if made_anew.iter().any(|name| is_of(of, name)));
             let anew = matches!(&statement.thing, Thing::Function(name) if made_anew.contains(name));
             if same && !again && !lost && !anew {
+                continue;
+            }
+            if let Some(news) = statement.grants().filter(|_| statement.thing == Thing::Saying) {
+                grant(&mut script, &granted, news);
                 continue;
             }
             change(&mut script, statement, before.get(&statement.thing).copied().filter(|_| !anew));
@@ -139,6 +144,14 @@ fn change(script: &mut Script, statement: &Statement, was: Option<&Statement>) {
     }
 }
 
+/// Only what was not granted before: what an update grants counts as the extension's own, and with it all that an
+/// administrator has granted on the same object since, which pg_dump would leave out from then on.
+fn grant(script: &mut Script, granted: &BTreeSet<Grant>, news: Vec<Grant>) {
+    for Grant { what, on, to } in news.iter().filter(|grant| !granted.contains(grant)) {
+        script.say(&format!("GRANT {what} ON {on} TO {to};"));
+    }
+}
+
 /// Adds the columns and constraints that are new to a table, and drops columns that are gone.
 fn columns(script: &mut Script, table: &str, was: &str, is: &str) {
     let ((old, old_tail), (new, tail)) = (list(was), list(is));
@@ -163,6 +176,11 @@ fn columns(script: &mut Script, table: &str, was: &str, is: &str) {
         match column(part) {
             Some(name) if new.iter().any(|other| column(other).as_ref() == Some(&name)) => {}
             Some(name) => actions.push(format!("DROP COLUMN {name}")),
+            // The only constraint whose name follows from the table's.
+            None if part.starts_with("PRIMARY KEY") => {
+                let name = table.rsplit('.').next().unwrap_or(table);
+                actions.push(format!("DROP CONSTRAINT {name}_pkey"));
+            }
             None => script.by_hand.push(format!("constraint of {table} that is no longer there: {part}")),
         }
     }
@@ -226,20 +244,21 @@ fn an_upgrade_says_what_is_new_replaces_what_changed_and_drops_what_is_gone() {
         CREATE FUNCTION v.body() RETURNS int LANGUAGE sql AS $$ SELECT 1 $$;
         CREATE FUNCTION \"head\"(\"a\" TEXT) RETURNS INT AS 'MODULE_PATHNAME', 'head_wrapper';
         CREATE FUNCTION v.gone() RETURNS int LANGUAGE sql AS $$ SELECT 1 $$;
-        CREATE TABLE v.t (a int CHECK (a > 0), b text, c int, PRIMARY KEY (a));
+        CREATE TABLE v.t (a int CHECK (a > 0), b text, c int, PRIMARY KEY (a), UNIQUE (c));
         INSERT INTO v.t VALUES (1);
         CREATE POLICY own ON v.t USING (a = 1);
-        DO $$ REVOKE ALL ON %s %s FROM %s $$;";
+        DO $$ REVOKE ALL ON %s %s FROM %s $$;
+        GRANT SELECT ON v.t TO x, y;";
     const NEW: &str = "SET LOCAL search_path = pg_catalog, pg_temp;
         CREATE FUNCTION v.same() RETURNS int LANGUAGE sql AS $$ SELECT 1; $$;
         CREATE FUNCTION v.body() RETURNS int LANGUAGE sql AS $$ SELECT 2 $$;
         COMMENT ON FUNCTION @extschema@.head(text) IS 'the same words';
         CREATE FUNCTION \"head\"(\"a\" TEXT, \"b\" INT) RETURNS INT AS 'MODULE_PATHNAME', 'head_wrapper';
-        CREATE TABLE v.t (a int CHECK (a > 0), b text NOT NULL, d text DEFAULT 'x, y', PRIMARY KEY (a), CHECK (d <> ''));
+        CREATE TABLE v.t (a int CHECK (a > 0), b text NOT NULL, d text DEFAULT 'x, y', PRIMARY KEY (a, d), CHECK (d <> ''));
         INSERT INTO v.t VALUES (2);
         CREATE POLICY own ON v.t USING (a = 2);
         DO $$ REVOKE ALL ON %s %s FROM %s $$;
-        GRANT SELECT ON v.t TO x;";
+        GRANT SELECT ON v.t, v.u TO x, y;";
     let (script, by_hand) = write(OLD, NEW, "UPDATE v.t SET d = 'z';");
     let said: Vec<String> = statements(&script).iter().map(Statement::key).collect();
     assert_eq!(
@@ -250,15 +269,23 @@ fn an_upgrade_says_what_is_new_replaces_what_changed_and_drops_what_is_gone() {
             "CREATE OR REPLACE FUNCTION v.body() RETURNS int LANGUAGE sql AS $$ SELECT 2 $$;",
             "COMMENT ON FUNCTION @extschema@.head(text) IS 'the same words';",
             "CREATE FUNCTION \"head\"(\"a\" TEXT, \"b\" INT) RETURNS INT AS 'MODULE_PATHNAME', 'head_wrapper';",
-            "ALTER TABLE v.t ADD COLUMN d text DEFAULT 'x, y', ADD CHECK (d <> ''), DROP COLUMN c;",
+            "ALTER TABLE v.t ADD COLUMN d text DEFAULT 'x, y', ADD PRIMARY KEY (a, d), ADD CHECK (d <> ''), DROP COLUMN c, DROP CONSTRAINT t_pkey;",
             "DROP POLICY own ON v.t;",
             "CREATE POLICY own ON v.t USING (a = 2);",
             "UPDATE v.t SET d = 'z';",
             "DO $$ REVOKE ALL ON %s %s FROM %s $$;",
-            "GRANT SELECT ON v.t TO x;",
+            "GRANT SELECT ON v.u TO x;",
+            "GRANT SELECT ON v.u TO y;",
             "DROP FUNCTION v.gone;",
             "SET LOCAL search_path = @extschema@, pg_temp;",
         ]
     );
-    assert_eq!(by_hand, ["column v.t.b: b text NOT NULL", "rows of v.t: INSERT INTO v.t VALUES (2);"]);
+    assert_eq!(
+        by_hand,
+        [
+            "column v.t.b: b text NOT NULL",
+            "constraint of v.t that is no longer there: UNIQUE (c)",
+            "rows of v.t: INSERT INTO v.t VALUES (2);"
+        ]
+    );
 }

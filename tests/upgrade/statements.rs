@@ -30,7 +30,25 @@ pub struct Statement {
     pub thing: Thing,
 }
 
+/// One right of one role on one object.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Grant {
+    pub what: String,
+    pub on: String,
+    pub to: String,
+}
+
 impl Statement {
+    /// What it grants, where it grants anything.
+    pub fn grants(&self) -> Option<Vec<Grant>> {
+        let text = self.key();
+        let (what, rest) = text.strip_prefix("GRANT ")?.trim_end_matches(';').split_once(" ON ")?;
+        let (on, to) = rest.split_once(" TO ")?;
+        let names = |list: &str| list.split(',').map(|name| name.trim().to_owned()).collect::<Vec<_>>();
+        let pairs = names(to).into_iter().flat_map(|to| names(on).into_iter().map(move |on| (on, to.clone())));
+        Some(pairs.map(|(on, to)| Grant { what: what.to_owned(), on, to }).collect())
+    }
+
     /// The same for texts that differ in white space alone.
     pub fn key(&self) -> String {
         self.text.split_whitespace().collect::<Vec<_>>().join(" ")
