@@ -90,13 +90,13 @@ fn the_worker_ends_within_a_second_and_the_server_within_two_whatever_it_is_doin
     ends(&session, "paused");
     let session = restarts(&mut stage, Stop::Fast, "paused");
 
-    session.run("ALTER TABLE vyx.signals ADD CONSTRAINT never CHECK (price < 0) NOT VALID");
+    session.run("ALTER TABLE vyx.watermarks ADD CONSTRAINT never CHECK (skipped < 0) NOT VALID");
     session.run("SELECT vyx_resume('evaluate')");
     says(&session, "failed: ");
     ends(&session, "pausing after an error");
     says(&session, "failed: ");
     let session = restarts(&mut stage, Stop::Fast, "pausing after an error");
-    session.run("ALTER TABLE vyx.signals DROP CONSTRAINT never");
+    session.run("ALTER TABLE vyx.watermarks DROP CONSTRAINT never");
     stage.settle(&session);
     finish(&stage, &session, &rules);
 }

@@ -30,19 +30,28 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// Locks that others hold for longer than this are said: somebody who changes a table may well take a second or two.
 const LONG_LOCKED: Duration = Duration::from_secs(5);
 
-/// The tables that evaluation reads and writes, but for those that a tenant can lock as a whole.
-const TABLES: [&CStr; 11] = [
+/// The tables of vyx, but for vyx.traders, which a tenant can lock as a whole.
+const TABLES: [&CStr; 20] = [
     c"writer",
     c"watermarks",
     c"trader_versions",
-    c"pending",
+    c"tenants",
+    c"tiers",
+    c"signals",
+    c"shadow_signals",
+    c"delivered",
     c"cycles",
+    c"pending",
     c"failures",
     c"resting",
     c"tallies",
-    c"delivered",
-    c"signals",
-    c"shadow_signals",
+    c"epochs",
+    c"usage",
+    c"reviews",
+    c"retries",
+    c"forgotten",
+    c"chores",
+    c"published",
 ];
 
 /// Its state where nothing is wrong; any other says what is.
@@ -285,7 +294,7 @@ impl Worker {
                     let (since, said) = self.locked.get_or_insert((Instant::now(), false));
                     if since.elapsed() >= LONG_LOCKED {
                         if !std::mem::replace(said, true) {
-                            warning!("vyx evaluate: {why}, for more than {} s", LONG_LOCKED.as_secs());
+                            warning!("{}: {why}, for more than {} s", name(self.lane), LONG_LOCKED.as_secs());
                         }
                         block.set_state(&format!("locked out: {why}"));
                     }
@@ -294,7 +303,7 @@ impl Worker {
                 }
                 Err(Trouble::OtherVersion(why)) => {
                     if self.advised.as_ref() != Some(&why) {
-                        warning!("vyx evaluate waits: {why}");
+                        warning!("{} waits: {why}", name(self.lane));
                     }
                     block.set_state(&format!("waiting: {why}"));
                     self.advised = Some(why);
@@ -530,7 +539,7 @@ fn guarded<T>(body: impl FnOnce() -> T) -> Result<T, Trouble> {
             if is_lock {
                 return Err(Trouble::Locked(why));
             }
-            warning!("vyx evaluate: {why}");
+            warning!("{}: {why}", name(LANE.get()));
             Err(Trouble::Failed(why))
         })
         .execute()
