@@ -28,7 +28,7 @@
 //! | [`guc`] | the settings | |
 //! | [`pause`] | the kill switches | who obeys them |
 //! | [`shmem`] | the one place where references are made from Postgres' shared memory | SQL |
-//! | [`worker`] | the processes `vyx ingest` and `vyx evaluate` | parsing, arithmetic |
+//! | [`worker`] | the processes `vyx ingest`, `vyx evaluate` and `vyx evaluate patient` | parsing, arithmetic |
 //! | [`compile`] | starts the compiler, feeds it, reaps it | the language |
 //! | [`evaluate`] | what is due, its outcomes, the batch that is written | who called it |
 //! | [`api`] | SQL functions: check the words, ask the room, hand over rows | arithmetic |
