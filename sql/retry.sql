@@ -14,6 +14,8 @@ ALTER TABLE vyx.retries FORCE ROW LEVEL SECURITY;
 COMMENT ON TABLE vyx.retries IS 'Failures that their owners want tried again. Taken by vyx.redrive().';
 COMMENT ON COLUMN vyx.retries.cause IS 'The cause to be tried again; empty: all of the trader''s.';
 
+SELECT pg_extension_config_dump('vyx.retries', '');
+
 CREATE FUNCTION @extschema@.vyx_retry(trader uuid, cause text DEFAULT NULL) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -34,7 +36,8 @@ BEGIN
     END IF;
     SELECT sum(jsonb_array_length(f.candles)) INTO candles FROM vyx.failures f
         WHERE f.trader_id = trader AND f.cause = coalesce(vyx_retry.cause, f.cause);
-    IF candles IS NOT NULL OR EXISTS (SELECT FROM vyx.resting r WHERE r.trader_id = trader) THEN
+    IF candles IS NOT NULL OR EXISTS (
+        SELECT FROM vyx.resting r WHERE r.trader_id = trader AND r.cause = coalesce(vyx_retry.cause, r.cause)) THEN
         INSERT INTO vyx.retries (trader_id, cause, user_id) VALUES (trader, coalesce(vyx_retry.cause, ''), owner) ON CONFLICT DO NOTHING;
     END IF;
     RETURN coalesce(candles, 0);

@@ -14,6 +14,8 @@ ALTER TABLE vyx.reviews ENABLE ROW LEVEL SECURITY;
 ALTER TABLE vyx.reviews FORCE ROW LEVEL SECURITY;
 COMMENT ON TABLE vyx.reviews IS 'Tenants whose limits have changed: of one, of a tier, or, where both are null, of the server. Taken by vyx.enforce_limits().';
 
+SELECT pg_extension_config_dump('vyx.reviews', '');
+
 CREATE FUNCTION vyx.acting() RETURNS name
 LANGUAGE sql STABLE
 RETURN coalesce(nullif(current_setting('role'), 'none'), session_user::text)::name;
@@ -167,7 +169,8 @@ COMMENT ON FUNCTION vyx.ask_review() IS 'Asks whoever evaluates to look whether 
 CREATE TRIGGER review AFTER UPDATE ON vyx.tenants FOR EACH ROW
     WHEN (NEW.tier <> OLD.tier) EXECUTE FUNCTION vyx.ask_review();
 CREATE TRIGGER review AFTER UPDATE ON vyx.tiers FOR EACH ROW
-    WHEN ((NEW.max_running_traders, NEW.cost_per_close) IS DISTINCT FROM (OLD.max_running_traders, OLD.cost_per_close))
+    WHEN (coalesce(NEW.max_running_traders < coalesce(OLD.max_running_traders, 2147483647), false)
+          OR coalesce(NEW.cost_per_close < coalesce(OLD.cost_per_close, 9223372036854775807), false))
     EXECUTE FUNCTION vyx.ask_review();
 
 -- Called under the writer's lock, so some at a time. Ends versions only, since the row of a trader may be locked by its

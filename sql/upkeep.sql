@@ -12,9 +12,7 @@ ALTER TABLE vyx.chores ENABLE ROW LEVEL SECURITY;
 ALTER TABLE vyx.chores FORCE ROW LEVEL SECURITY;
 COMMENT ON TABLE vyx.chores IS 'What vyx.maintain() does, and when next.';
 COMMENT ON COLUMN vyx.chores.place IS 'Where it goes on: after this trader.';
-INSERT INTO vyx.chores (chore, every) VALUES
-    ('usage', '1 minute'), ('signals', '1 minute'), ('traders', '1 minute'), ('limits', '1 minute'),
-    ('shadow_signals', '10 minutes'), ('failures', '1 hour'), ('resting', '1 hour'), ('versions', '1 hour');
+SELECT pg_extension_config_dump('vyx.chores', '');
 
 CREATE FUNCTION vyx.maintain() RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '20ms' SET timezone = 'UTC' AS $$
@@ -26,6 +24,13 @@ BEGIN
     -- A copy stays as it is until vyx_adopt().
     IF now = '-infinity' OR NOT EXISTS (SELECT FROM vyx.writer w JOIN pg_control_system() c ON c.system_identifier = w.system_identifier) THEN
         RETURN false;
+    END IF;
+    -- Not by the installation: a restored dump brings its own.
+    IF NOT EXISTS (SELECT FROM vyx.chores) THEN
+        INSERT INTO vyx.chores (chore, every) VALUES
+            ('usage', '1 minute'), ('signals', '1 minute'), ('traders', '1 minute'), ('limits', '1 minute'),
+            ('shadow_signals', '10 minutes'), ('failures', '1 hour'), ('resting', '1 hour'), ('versions', '1 hour')
+            ON CONFLICT DO NOTHING;
     END IF;
     -- One that is due in a day is from a market whose time has gone back.
     SELECT c.* INTO job FROM vyx.chores c WHERE c.due <= now OR c.due > now + interval '1 day'

@@ -39,7 +39,7 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION vyx.newest_version(uuid) IS 'Whose a trader is or was, and how large its program; no row where nobody knows it.';
 
-CREATE VIEW vyx.unfolded AS
+CREATE VIEW vyx.unfolded WITH (security_invoker = true) AS
     SELECT t.close_time, d.trader_id, c.evaluated AS evaluations, coalesce(c.failed, 0) AS failures
     FROM vyx.tallies t
     CROSS JOIN LATERAL jsonb_to_recordset(t.counts) AS c(evaluated bigint, failed bigint, traders uuid[])
