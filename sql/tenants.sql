@@ -203,8 +203,9 @@ BEGIN
                    count(*) FILTER (WHERE NOT v.shadow) OVER of_tenant AS nth,
                    sum(v.cost) OVER of_tenant AS spent
             FROM vyx.trader_versions v WHERE v.asked_to IS NULL AND v.effective_to IS NULL
-            WINDOW of_all AS (ORDER BY v.created_at, v.trader_id, v.version),
-                   of_tenant AS (PARTITION BY v.user_id ORDER BY v.created_at, v.trader_id, v.version)
+            -- Who begins a transaction and commits it late takes nobody's place.
+            WINDOW of_all AS (ORDER BY v.effective_from IS NULL, v.created_at, v.trader_id, v.version),
+                   of_tenant AS (PARTITION BY v.user_id ORDER BY v.effective_from IS NULL, v.created_at, v.trader_id, v.version)
         ), surplus AS MATERIALIZED (
             SELECT f.trader_id, f.version, f.shadow, CASE
                        WHEN f.nth_of_all > most THEN format('stopped: this server runs %s traders at most', most)
