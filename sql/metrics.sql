@@ -23,4 +23,18 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION vyx.evaluation_state() IS 'What the tables say of evaluation, all tenants together, for vyx_metrics().';
 
+-- Watermarks move as long as somebody's traders run; of others nothing is due.
+CREATE FUNCTION vyx.behind("interval" text, closed timestamptz) RETURNS TABLE (symbol text, through timestamptz)
+LANGUAGE sql STABLE SECURITY DEFINER
+BEGIN ATOMIC
+    SELECT w.symbol, min(w.evaluated_through)
+    FROM (SELECT DISTINCT v.lane FROM vyx.trader_versions v
+          WHERE v."interval" = behind."interval" AND v.effective_to IS NULL AND v.effective_from <= behind.closed) AS l
+    JOIN vyx.watermarks w ON w.lane = l.lane
+    WHERE w."interval" = behind."interval" AND w.evaluated_through < behind.closed
+    GROUP BY w.symbol;
+END;
+COMMENT ON FUNCTION vyx.behind(text, timestamptz) IS 'Symbols that were not evaluated up to a close although traders run there, and how far they were.';
+
+
 SET LOCAL search_path = @extschema@, pg_temp;

@@ -142,7 +142,7 @@ BEGIN
             ('pg_monitor', ARRAY['vyx_health', 'vyx_metrics', 'vyx_metrics_text', 'vyx_check']),
             -- Signals for who was away; and through whom they are carried.
             ('vyx_user', ARRAY['vyx_signals_since', 'read_cursor']),
-            ('pg_monitor', ARRAY['vyx_published', 'unpublished', 'evaluation_state']),
+            ('pg_monitor', ARRAY['vyx_published', 'unpublished', 'evaluation_state', 'behind']),
             ('vyx_operator', ARRAY['vyx_publish', 'vyx_unpublish', 'vyx_published', 'unpublished', 'is_published', 'check_publication_name',
                                    'publish_as_owner', 'unpublish_as_owner', 'remember_publication', 'forget_publication']),
             ('vyx_operator', ARRAY['vyx_trader_status', 'vyx_active_traders', 'vyx_usage', 'vyx_retry', 'vyx_forget_user', 'maintain']),

@@ -35,7 +35,7 @@ fn what_is_beyond_a_tenants_share_is_evaluated_after_everybody_elses_and_as_well
     until("it is back", || patient().filter(|pid| *pid != first));
     closes_pass(&stage, 5);
     // From one lane to the other at a change: no candle is evaluated by both.
-    session.run("ALTER SYSTEM SET vyx.prompt_cost = '1000000000'; SELECT pg_reload_conf()");
+    session.reload(&[("vyx.prompt_cost", "1000000000")]);
     session.run("UPDATE vyx.traders SET script = script || ' && true' WHERE name = 'patient'");
     closes_pass(&stage, 5);
     session.run("UPDATE vyx.traders SET state = 'stopped'");

@@ -1,7 +1,7 @@
 //! What the tables say of evaluation: they outlive the server, and are the truth about what was evaluated.
 
 use super::Sample;
-use crate::api::{millis, timestamp};
+use crate::api::{millis, read_one, timestamp};
 use pgrx::datum::DatumWithOid;
 use pgrx::prelude::*;
 use vyx_core::store::Store;
@@ -9,7 +9,7 @@ use vyx_core::{Interval, Symbol};
 
 /// Nothing where the extension has not been updated yet: the server may be the newer one of both.
 pub fn samples(store: &Store<'static>) -> Vec<Sample> {
-    let there = Spi::get_one::<bool>("SELECT pg_catalog.to_regprocedure('vyx.evaluation_state()') IS NOT NULL");
+    let there = read_one::<bool>("SELECT pg_catalog.to_regprocedure('vyx.evaluation_state()') IS NOT NULL", &[]);
     if there != Ok(Some(true)) {
         return Vec::new();
     }
@@ -58,10 +58,9 @@ fn due(store: &Store<'static>) -> (f64, f64) {
         .filter_map(|interval| Some((interval.to_string(), timestamp(interval.close_time(interval.last_closed(now)))?)))
         .unzip();
     // Of a symbol that is followed no more, rows stay behind.
-    let ask = "SELECT w.symbol, w.\"interval\", pg_catalog.min(w.evaluated_through) FROM vyx.watermarks w
-               JOIN ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) AS n(\"interval\", closed)
-                    ON n.\"interval\" OPERATOR(pg_catalog.=) w.\"interval\"
-               WHERE w.evaluated_through OPERATOR(pg_catalog.<) n.closed GROUP BY w.symbol, w.\"interval\"";
+    let ask = "SELECT b.symbol, n.\"interval\", b.through
+               FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) AS n(\"interval\", closed)
+               CROSS JOIN LATERAL vyx.behind(n.\"interval\", n.closed) AS b";
     let args = [DatumWithOid::from(intervals), DatumWithOid::from(closed)];
     let mut count = 0;
     let mut oldest = now;
