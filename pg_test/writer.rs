@@ -39,7 +39,7 @@ mod tests {
         let mut batch = json!({
             "by": "sql", "evaluated_at": closes[closes.len() - 1], "evaluate_ms": 1.0,
             "settled": one::<i64>("SELECT settled FROM vyx.writer"), "watermarks": [], "finished": [], "pending": [],
-            "signals": [], "failures": [], "cycles": closes.iter().map(cycle).collect::<Vec<_>>(),
+            "signals": [], "rounds": closes.len(), "failures": [], "cycles": closes.iter().map(cycle).collect::<Vec<_>>(),
         });
         for (key, value) in said.as_object().expect("an object") {
             batch[key] = value.clone();

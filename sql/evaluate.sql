@@ -17,6 +17,7 @@ SET LOCAL search_path = pg_catalog, pg_temp;
 --   pending     [{trader_id, trader_version, symbol, interval, close_time, waiting_for}]
 --   signals     [{id, trader_id, trader_version, symbol, interval, open_time, close_time, price, metadata,
 --                kline_revision, engine}]   what fired; every (interval, close_time) of it is in cycles
+--   rounds      the most signals of one trader and symbol
 --   failures    [{trader_id, trader_version, cause, message, symbol, interval, close_time}]
 --   recovered   [trader_id]   whose program could not be evaluated before, and was now
 --   tallies     [{interval, close_time, counts}]   rows of vyx.tallies
@@ -101,11 +102,7 @@ BEGIN
 
     -- Normally one round. After an absence a pair may have fired on several candles, and whether a later one is
     -- within the cooldown of an earlier one is known only when that is written.
-    FOR round IN 1 .. (
-        SELECT coalesce(max(n), 0) FROM (
-            SELECT count(*) AS n FROM jsonb_to_recordset(batch -> 'signals') AS b(trader_id uuid, symbol text)
-            GROUP BY b.trader_id, b.symbol) AS pairs
-    ) LOOP
+    FOR round IN 1 .. (batch ->> 'rounds')::bigint LOOP
         SELECT r.seq, r.added INTO last_seq, added
             FROM vyx.write_round(batch -> 'signals', its_lane, round, last_seq, evaluated_at) r;
         written := written + added;

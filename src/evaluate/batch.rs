@@ -3,7 +3,7 @@
 use super::version::{Key, Lane};
 use serde::Serialize;
 use serde_json::{Map, Value};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use uuid::Uuid;
 use vyx_core::{Interval, Millis, Symbol};
 
@@ -21,6 +21,8 @@ pub struct Batch {
     pub finished: Vec<Pair>,
     pub pending: Vec<Pending>,
     pub signals: Vec<Signal>,
+    /// The most signals of one trader and symbol.
+    pub rounds: usize,
     pub failures: Vec<Failure>,
     pub recovered: Vec<Uuid>,
     pub tallies: Vec<Tally>,
@@ -138,6 +140,7 @@ impl Batch {
             finished: Vec::new(),
             pending: Vec::new(),
             signals: Vec::new(),
+            rounds: 0,
             failures: Vec::new(),
             recovered: Vec::new(),
             tallies: Vec::new(),
@@ -147,6 +150,15 @@ impl Batch {
 
     pub fn is_empty(&self) -> bool {
         self.watermarks.is_empty() && self.finished.is_empty()
+    }
+
+    /// Counts how often a trader fired on the same symbol; nearly always once.
+    pub fn count_rounds(&mut self) {
+        let mut counts: HashMap<(Uuid, &str), usize> = HashMap::with_capacity(self.signals.len());
+        for signal in &self.signals {
+            *counts.entry((signal.pair.trader_id, &signal.pair.symbol)).or_default() += 1;
+        }
+        self.rounds = counts.into_values().max().unwrap_or(0);
     }
 
     pub fn to_text(&self) -> String {
