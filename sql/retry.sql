@@ -36,8 +36,9 @@ BEGIN
     END IF;
     SELECT sum(jsonb_array_length(f.candles)) INTO candles FROM vyx.failures f
         WHERE f.trader_id = trader AND f.cause = coalesce(vyx_retry.cause, f.cause);
-    IF candles IS NOT NULL OR EXISTS (
-        SELECT FROM vyx.resting r WHERE r.trader_id = trader AND r.cause = coalesce(vyx_retry.cause, r.cause)) THEN
+    -- A wish for what there is not would be a row of anybody's choice.
+    IF candles IS NOT NULL
+       OR EXISTS (SELECT FROM vyx.resting r WHERE r.trader_id = trader AND r.cause = coalesce(vyx_retry.cause, r.cause)) THEN
         INSERT INTO vyx.retries (trader_id, cause, user_id) VALUES (trader, coalesce(vyx_retry.cause, ''), owner) ON CONFLICT DO NOTHING;
     END IF;
     RETURN coalesce(candles, 0);

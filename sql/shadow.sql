@@ -31,6 +31,7 @@ DECLARE
     at constant timestamptz := vyx.effective_now();
     beside vyx.trader_versions;
     program json;
+    its_cost bigint;
     number bigint;
 BEGIN
     PERFORM vyx.end_shadow(trader);
@@ -43,11 +44,14 @@ BEGIN
                   HINT = format('Start it first: SELECT vyx_start_trader(%L). Or change it without shadow.', trader);
     END IF;
     program := vyx._compile(its_script, beside."interval");
+    -- Evaluated at every close as the one beside it is, so it is paid for.
+    its_cost := json_array_length(program -> 'nodes') * coalesce(cardinality(beside.symbols), vyx._tracked_symbols());
+    PERFORM vyx.check_quota(t, its_cost) FROM vyx.traders t WHERE t.id = trader;
     SELECT max(v.version) + 1 INTO number FROM vyx.trader_versions v WHERE v.trader_id = trader;
     INSERT INTO vyx.trader_versions (trader_id, version, user_id, script, program, "interval", symbols, min_quote_volume_24h,
                                      fire_on, cooldown, max_lag, shadow, cost, lane, asked_from)
     VALUES (trader, number, beside.user_id, its_script, program, beside."interval", beside.symbols, beside.min_quote_volume_24h,
-            beside.fire_on, beside.cooldown, beside.max_lag, true, beside.cost, beside.lane, at);
+            beside.fire_on, beside.cooldown, beside.max_lag, true, its_cost, beside.lane, at);
     RETURN number;
 END
 $$;

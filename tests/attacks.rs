@@ -3,6 +3,7 @@
 
 mod builtin;
 mod fuzz;
+mod limits;
 mod plans;
 mod planted;
 mod power;
