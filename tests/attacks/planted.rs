@@ -223,6 +223,8 @@ fn decoys_in_front_of_pg_catalog_are_never_taken_for_postgres_own() {
             .then_some(())
     });
     assert!(!sprung(&admin), "the worker");
+    // What looks at the server after the test is no subject of it.
+    admin.run("ALTER DATABASE postgres RESET search_path");
 }
 
 #[test]
