@@ -3,9 +3,13 @@
 
 SET LOCAL search_path = pg_catalog, pg_temp;
 
+DROP FUNCTION vyx.check_quota;
+
 DROP FUNCTION vyx.record_cycles;
 
 DROP FUNCTION vyx.write_signals;
+
+DROP FUNCTION @extschema@.vyx_trader_status;
 
 DROP FUNCTION @extschema@.vyx_health;
 
@@ -52,34 +56,58 @@ END
 $$;
 
 ALTER TABLE vyx.tiers
-    ADD COLUMN max_traders integer CHECK (max_traders >= 0),
+    ADD COLUMN max_traders integer DEFAULT 100 CHECK (max_traders >= 0),
     ADD COLUMN cost_per_close bigint CHECK (cost_per_close >= 0),
     ADD COLUMN signals_per_hour integer CHECK (signals_per_hour >= 0),
-    ADD COLUMN keep_signals interval CHECK (keep_signals > '0');
+    ADD COLUMN keep_signals interval DEFAULT '24 hours' CHECK (keep_signals >= '0'),
+    ADD COLUMN switches_per_minute integer DEFAULT 10 CHECK (switches_per_minute >= 0);
 
-COMMENT ON COLUMN vyx.tiers.max_traders IS 'Most traders of one tenant, stopped ones included; null: no limit.';
+COMMENT ON TABLE vyx.tiers IS 'What tenants may use, by tier; null: no limit. Limits of your own are kept by pg_dump.';
 
-COMMENT ON COLUMN vyx.tiers.cost_per_close IS 'Most of the sum of vyx.trader_versions.cost over the running traders of one tenant; null: no limit.';
+COMMENT ON COLUMN vyx.tiers.max_traders IS 'Most traders of one tenant that are stored, running or not.';
 
-COMMENT ON COLUMN vyx.tiers.signals_per_hour IS 'Most signals of one tenant in an hour of market time; those beyond are suppressed and counted; null: no limit.';
+COMMENT ON COLUMN vyx.tiers.cost_per_close IS 'Most that one tenant''s running traders may cost together: of each the nodes of its program times the symbols it looks at.';
 
-COMMENT ON COLUMN vyx.tiers.keep_signals IS 'How long signals of such a tenant are kept after their close; null: for ever.';
+COMMENT ON COLUMN vyx.tiers.signals_per_hour IS 'Most signals of one tenant in an hour of market time; what is over is suppressed and counted.';
+
+COMMENT ON COLUMN vyx.tiers.keep_signals IS 'How long a signal is kept, in market time; longer where a cooldown has to know of it.';
+
+COMMENT ON COLUMN vyx.tiers.switches_per_minute IS 'How often one tenant may start or stop traders in a minute of this machine''s clock.';
 
 -- A dump holds these rows too and is restored over those just made: the later row wins.
 CREATE OR REPLACE FUNCTION vyx.replace_tier() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    UPDATE vyx.tiers t SET max_running_traders = NEW.max_running_traders, max_traders = NEW.max_traders,
-        cost_per_close = NEW.cost_per_close, signals_per_hour = NEW.signals_per_hour, keep_signals = NEW.keep_signals
-    WHERE t.tier = NEW.tier;
+    UPDATE vyx.tiers i
+    SET max_running_traders = NEW.max_running_traders, max_traders = NEW.max_traders, cost_per_close = NEW.cost_per_close,
+        signals_per_hour = NEW.signals_per_hour, keep_signals = NEW.keep_signals, switches_per_minute = NEW.switches_per_minute
+    WHERE i.tier = NEW.tier;
     RETURN CASE WHEN FOUND THEN NULL ELSE NEW END;
 END
 $$;
 
+ALTER TABLE vyx.tenants
+    ADD COLUMN switched timestamptz[] NOT NULL DEFAULT '{}';
+
+COMMENT ON TABLE vyx.tenants IS 'Tenants, their tier and, where they log in as a role of their own, that role. A tenant''s first trader adds a row.';
+
+COMMENT ON COLUMN vyx.tenants.changed_at IS 'When its limits were last checked. Writing it makes concurrent checks wait for one another, or fail where they cannot see one another.';
+
+COMMENT ON COLUMN vyx.tenants.switched IS 'When it started or stopped traders within the last minute, by this machine''s clock.';
+
 ALTER TABLE vyx.trader_versions
     ADD COLUMN cost bigint NOT NULL DEFAULT 0 CHECK (cost >= 0),
     ADD COLUMN lane smallint NOT NULL DEFAULT 0 CHECK (lane IN (0, 1)),
-    ADD COLUMN shadow boolean NOT NULL DEFAULT false;
+    ADD COLUMN shadow boolean NOT NULL DEFAULT false,
+    ADD COLUMN nodes integer GENERATED ALWAYS AS ( CASE json_typeof(program -> 'nodes') WHEN 'array' THEN json_array_length(program -> 'nodes') END) STORED,
+    ADD COLUMN stopped_because text;
+
+-- What quotas count.
+CREATE INDEX trader_versions_in_force_idx ON vyx.trader_versions (user_id) INCLUDE (cost, shadow)
+    WHERE asked_to IS NULL AND effective_to IS NULL;
+
+-- Whom vyx.tell_stopped() may have to tell.
+CREATE INDEX trader_versions_stopped_idx ON vyx.trader_versions (trader_id) WHERE stopped_because IS NOT NULL;
 
 -- What vyx.upgrade_programs() has to do: usually nothing.
 CREATE INDEX trader_versions_format_idx ON vyx.trader_versions (((program ->> 'format') COLLATE "C"));
@@ -91,6 +119,10 @@ COMMENT ON COLUMN vyx.trader_versions.cost IS 'Nodes of the program times the sy
 COMMENT ON COLUMN vyx.trader_versions.lane IS '0: evaluated at once; 1: after everybody else, since its tenant has more than vyx.prompt_cost running.';
 
 COMMENT ON COLUMN vyx.trader_versions.shadow IS 'Runs beside the version in force and delivers nothing: its signals lie in vyx.shadow_signals.';
+
+COMMENT ON COLUMN vyx.trader_versions.nodes IS 'How large its program is; null where it is of a format that has none, or its script no longer compiles.';
+
+COMMENT ON COLUMN vyx.trader_versions.stopped_because IS 'Why the database ended it; null: its tenant did, or nobody.';
 
 COMMENT ON COLUMN vyx.signals.lag_ms IS 'evaluated_at minus close_time, milliseconds of market time.';
 
@@ -213,6 +245,398 @@ SELECT pg_catalog.pg_extension_config_dump('vyx.delivered', '');
 
 SELECT pg_catalog.pg_extension_config_dump('vyx.shadow_signals', '');
 
+-- Written by administrators' statements, so that these need not wait for any tenant.
+CREATE TABLE vyx.reviews (
+    user_id uuid,
+    tier    text
+);
+
+ALTER TABLE vyx.reviews ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE vyx.reviews FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE vyx.reviews IS 'Tenants whose limits have changed: of one, of a tier, or, where both are null, of the server. Taken by vyx.enforce_limits().';
+
+CREATE FUNCTION vyx.acting() RETURNS name
+LANGUAGE sql STABLE
+RETURN coalesce(nullif(current_setting('role'), 'none'), session_user::text)::name;
+
+COMMENT ON FUNCTION vyx.acting() IS 'The role that is speaking: SET ROLE before the login role, and never the owner of a function.';
+
+CREATE FUNCTION vyx.is_operator() RETURNS boolean
+LANGUAGE sql STABLE
+RETURN pg_has_role(vyx.acting(), 'vyx_operator', 'USAGE');
+
+COMMENT ON FUNCTION vyx.is_operator() IS 'Whether the speaker has the rights of vyx_operator, as superusers do.';
+
+CREATE FUNCTION vyx.over_limit(most bigint, things text, tier text, hint text, wait integer DEFAULT NULL) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RAISE EXCEPTION 'limit of % % of % is reached', most, things, coalesce(format('tier "%s"', tier), 'this server')
+        USING ERRCODE = 'insufficient_privilege',
+              DETAIL = json_strip_nulls(json_build_object('limit', most, 'tier', tier, 'wait', wait))::text,
+              HINT = over_limit.hint;
+END
+$$;
+
+COMMENT ON FUNCTION vyx.over_limit(bigint, text, text, text, integer) IS 'Refuses with 42501, for programs with limit, tier and seconds to wait as JSON in DETAIL.';
+
+CREATE FUNCTION vyx.lock_tenant(tenant uuid) RETURNS vyx.tiers
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    its_tier text;
+    limits vyx.tiers;
+BEGIN
+    INSERT INTO vyx.tenants (user_id) VALUES (tenant) ON CONFLICT DO NOTHING;
+    SELECT t.tier INTO its_tier FROM vyx.tenants t WHERE t.user_id = tenant FOR UPDATE;
+    -- A real update, not a mere lock, so that checks at REPEATABLE READ that cannot see one another fail. Once a
+    -- transaction: thousands of versions of a row would have to be gone through by each of thousands of inserts.
+    UPDATE vyx.tenants t SET changed_at = transaction_timestamp()
+        WHERE t.user_id = tenant AND t.changed_at <> transaction_timestamp();
+    SELECT i.* INTO limits FROM vyx.tiers i WHERE i.tier = its_tier;
+    RETURN limits;
+END
+$$;
+
+COMMENT ON FUNCTION vyx.lock_tenant(uuid) IS 'Locks a tenant, who is added where he is new, and returns his limits.';
+
+CREATE FUNCTION vyx.check_stored(trader vyx.traders) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    limits vyx.tiers;
+BEGIN
+    IF trader.user_id IS NULL THEN
+        RETURN;
+    END IF;
+    limits := vyx.lock_tenant(trader.user_id);
+    IF (SELECT count(*) FROM vyx.traders t WHERE t.user_id = trader.user_id) > limits.max_traders THEN
+        PERFORM vyx.over_limit(limits.max_traders, 'traders', limits.tier, 'Delete another trader first.');
+    END IF;
+END
+$$;
+
+COMMENT ON FUNCTION vyx.check_stored(vyx.traders) IS 'Raises 42501 when a trader that was inserted is one too many of its tenant''s.';
+
+CREATE FUNCTION vyx.count_running() RETURNS bigint
+LANGUAGE sql STABLE SECURITY DEFINER
+BEGIN ATOMIC
+    SELECT count(*) FROM vyx.trader_versions v WHERE v.asked_to IS NULL AND v.effective_to IS NULL AND NOT v.shadow;
+END;
+
+COMMENT ON FUNCTION vyx.count_running() IS 'How many traders run or are about to.';
+
+-- The versions in force are counted, which whoever evaluates ends where they are too many; of this trader there is none
+-- now. Starts of different tenants at the same moment do not see one another, nor wait: vyx.enforce_limits() has the last
+-- word on the server's limit before a version comes into force.
+CREATE FUNCTION vyx.check_quota(trader vyx.traders, cost bigint, OUT lane smallint)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    most constant integer := coalesce(current_setting('vyx.max_running_traders', true), '1000')::integer;
+    prompt constant bigint := coalesce(current_setting('vyx.prompt_cost', true), '1000000')::bigint;
+    limits vyx.tiers;
+    running bigint;
+    spent bigint;
+BEGIN
+    lane := 0;
+    IF trader.user_id IS NOT NULL THEN
+        limits := vyx.lock_tenant(trader.user_id);
+        SELECT count(*) FILTER (WHERE NOT v.shadow AND v.trader_id <> trader.id) + 1, coalesce(sum(v.cost), 0) + check_quota.cost
+        INTO running, spent
+        FROM vyx.trader_versions v
+        WHERE v.user_id = trader.user_id AND v.asked_to IS NULL AND v.effective_to IS NULL;
+        IF running > limits.max_running_traders THEN
+            PERFORM vyx.over_limit(limits.max_running_traders, 'running traders', limits.tier,
+                                   'Stop another trader first: SELECT vyx_stop_trader(id).');
+        END IF;
+        IF spent > limits.cost_per_close THEN
+            PERFORM vyx.over_limit(limits.cost_per_close, 'nodes times symbols at a close', limits.tier,
+                                   format('This trader would make it %s: give it fewer symbols or a shorter script, or stop another.', spent));
+        END IF;
+        IF spent > prompt THEN
+            lane := 1;
+        END IF;
+    END IF;
+    IF vyx.count_running() >= most THEN
+        PERFORM vyx.over_limit(most, 'running traders', NULL, 'The setting vyx.max_running_traders is for the whole server.');
+    END IF;
+END
+$$;
+
+COMMENT ON FUNCTION vyx.check_quota(vyx.traders, bigint) IS
+    'Raises 42501 when a trader that wants to run is over its tenant''s or the server''s limit; returns whether it is evaluated promptly (0) or after everybody else (1).';
+
+-- A start or stop that is rolled back has not happened and is not counted.
+CREATE FUNCTION vyx.count_switch() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    limits vyx.tiers;
+    recent timestamptz[];
+    oldest timestamptz;
+    moment timestamptz;
+BEGIN
+    IF NEW.user_id IS NULL OR NEW.user_id IS DISTINCT FROM vyx.uid() THEN
+        RETURN NULL;   -- what an administrator does is not the tenant's doing
+    END IF;
+    limits := vyx.lock_tenant(NEW.user_id);
+    IF limits.switches_per_minute IS NULL THEN
+        RETURN NULL;
+    END IF;
+    moment := clock_timestamp();
+    -- Moments to come are from before the clock was put back.
+    SELECT ARRAY(SELECT s.at FROM unnest(t.switched) AS s(at) WHERE s.at > moment - interval '1 minute' AND s.at <= moment
+                 ORDER BY s.at)
+        INTO recent FROM vyx.tenants t WHERE t.user_id = NEW.user_id;
+    IF cardinality(recent) >= limits.switches_per_minute THEN
+        oldest := recent[cardinality(recent) - limits.switches_per_minute + 1];
+        PERFORM vyx.over_limit(limits.switches_per_minute, 'starts and stops a minute', limits.tier,
+                               format('Try again in %s s.', w.seconds), w.seconds)
+            FROM (SELECT greatest(ceil(extract(epoch FROM oldest - moment) + 60), 1)::integer AS seconds) AS w;
+    END IF;
+    UPDATE vyx.tenants t SET switched = recent || moment WHERE t.user_id = NEW.user_id;
+    RETURN NULL;
+END
+$$;
+
+COMMENT ON FUNCTION vyx.count_switch() IS 'Counts a tenant''s start or stop of a trader; 42501 with the seconds to wait where there were too many within a minute.';
+
+CREATE FUNCTION vyx.ask_review() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF TG_TABLE_NAME = 'tenants' THEN
+        INSERT INTO vyx.reviews (user_id) VALUES (NEW.user_id);
+    ELSE
+        INSERT INTO vyx.reviews (tier) VALUES (NEW.tier);
+    END IF;
+    RETURN NULL;
+END
+$$;
+
+COMMENT ON FUNCTION vyx.ask_review() IS 'Asks whoever evaluates to look whether tenants still keep to limits that have changed.';
+
+CREATE TRIGGER review AFTER UPDATE ON vyx.tenants FOR EACH ROW
+    WHEN (NEW.tier <> OLD.tier) EXECUTE FUNCTION vyx.ask_review();
+
+CREATE TRIGGER review AFTER UPDATE ON vyx.tiers FOR EACH ROW
+    WHEN ((NEW.max_running_traders, NEW.cost_per_close) IS DISTINCT FROM (OLD.max_running_traders, OLD.cost_per_close))
+    EXECUTE FUNCTION vyx.ask_review();
+
+-- Called under the writer's lock, so some at a time. Ends versions only, since the row of a trader may be locked by its
+-- tenant: the word there follows when it can. A version that its tenant is ending himself in an open transaction is looked
+-- at again.
+CREATE FUNCTION vyx.enforce_limits() RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    most constant integer := coalesce(current_setting('vyx.max_running_traders', true), '1000')::integer;
+    at_once constant integer := 200;
+    at constant timestamptz := vyx.effective_now();
+    reviewed uuid[];
+    stopped record;
+    ended bigint := 0;
+    found_over bigint;
+BEGIN
+    WITH asked AS (
+        DELETE FROM vyx.reviews r WHERE r.ctid = ANY (ARRAY(SELECT o.ctid FROM vyx.reviews o FOR UPDATE SKIP LOCKED))
+        RETURNING r.user_id, r.tier
+    )
+    SELECT array_agg(DISTINCT t.user_id) INTO reviewed
+    FROM vyx.tenants t JOIN asked a ON t.user_id = a.user_id OR t.tier = a.tier;
+    IF reviewed IS NULL AND vyx.count_running() <= most THEN
+        RETURN 0;
+    END IF;
+    FOR stopped IN
+        WITH in_force AS (
+            SELECT v.trader_id, v.version, v.user_id, v.shadow,
+                   count(*) FILTER (WHERE NOT v.shadow) OVER of_all AS nth_of_all,
+                   count(*) FILTER (WHERE NOT v.shadow) OVER of_tenant AS nth,
+                   sum(v.cost) OVER of_tenant AS spent
+            FROM vyx.trader_versions v WHERE v.asked_to IS NULL AND v.effective_to IS NULL
+            WINDOW of_all AS (ORDER BY v.created_at, v.trader_id, v.version),
+                   of_tenant AS (PARTITION BY v.user_id ORDER BY v.created_at, v.trader_id, v.version)
+        ), surplus AS MATERIALIZED (
+            SELECT f.trader_id, f.version, f.shadow, CASE
+                       WHEN f.nth_of_all > most THEN format('stopped: this server runs %s traders at most', most)
+                       WHEN f.nth > i.max_running_traders THEN format('stopped: tier "%s" allows %s running traders', i.tier, i.max_running_traders)
+                       ELSE format('stopped: tier "%s" allows %s nodes times symbols at a close', i.tier, i.cost_per_close)
+                   END AS why
+            FROM in_force f
+            LEFT JOIN (vyx.tenants t JOIN vyx.tiers i USING (tier)) ON t.user_id = f.user_id AND t.user_id = ANY (reviewed)
+            WHERE f.nth_of_all > most OR f.nth > i.max_running_traders OR f.spent > i.cost_per_close
+            ORDER BY f.nth_of_all DESC LIMIT at_once
+        ), free AS MATERIALIZED (
+            SELECT u.trader_id, u.version, s.why FROM vyx.trader_versions u
+            JOIN surplus s ON s.trader_id = u.trader_id AND (s.version = u.version OR u.shadow AND NOT s.shadow)
+            WHERE u.asked_to IS NULL AND u.effective_to IS NULL
+            FOR UPDATE OF u SKIP LOCKED
+        ), over AS (
+            -- One that never was in force ends where it begins.
+            UPDATE vyx.trader_versions v
+            SET asked_to = CASE WHEN v.effective_from IS NULL THEN v.asked_from ELSE at END, stopped_because = f.why
+            FROM (SELECT DISTINCT ON (o.trader_id, o.version) o.* FROM free o) AS f
+            WHERE v.trader_id = f.trader_id AND v.version = f.version
+            RETURNING v.user_id, v.stopped_because AS why
+        )
+        SELECT o.user_id, o.why, count(*) AS versions, (SELECT count(*) FROM surplus) AS surplus FROM over o GROUP BY o.user_id, o.why
+    LOOP
+        ended := ended + stopped.versions;
+        found_over := stopped.surplus;
+        RAISE LOG 'vyx: % of tenant % %', stopped.versions, coalesce(stopped.user_id::text, 'nobody'), stopped.why;
+    END LOOP;
+    -- What was locked, or one too many for once.
+    IF found_over IS DISTINCT FROM ended OR ended >= at_once THEN
+        INSERT INTO vyx.reviews (user_id) SELECT r.user_id FROM unnest(reviewed) AS r(user_id)
+            UNION SELECT NULL WHERE reviewed IS NULL;
+    END IF;
+    RETURN ended;
+END
+$$;
+
+COMMENT ON FUNCTION vyx.enforce_limits() IS
+    'Ends the newest surplus of what runs: the server''s, and that of tenants whose limits have changed; returns how many versions.';
+
+-- A courtesy: whoever holds the table or a row locked is told later.
+CREATE FUNCTION vyx.tell_stopped() RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    told bigint;
+BEGIN
+    LOCK TABLE vyx.traders IN ROW EXCLUSIVE MODE NOWAIT;
+    WITH stopped AS MATERIALIZED (
+        SELECT t.id, v.stopped_because
+        FROM vyx.trader_versions v JOIN vyx.traders t ON t.id = v.trader_id
+        WHERE v.stopped_because IS NOT NULL AND NOT v.shadow AND t.state = 'running'
+          AND NOT EXISTS (SELECT FROM vyx.trader_versions o WHERE o.trader_id = v.trader_id AND o.version > v.version AND NOT o.shadow)
+        LIMIT 50 FOR NO KEY UPDATE OF t SKIP LOCKED
+    )
+    UPDATE vyx.traders t SET state = 'stopped', last_error = s.stopped_because FROM stopped s WHERE t.id = s.id;
+    GET DIAGNOSTICS told = ROW_COUNT;
+    RETURN told;
+EXCEPTION WHEN lock_not_available THEN
+    RETURN 0;
+END
+$$;
+
+COMMENT ON FUNCTION vyx.tell_stopped() IS 'Shows in the rows of some traders that the database has stopped them, and why; returns of how many.';
+
+CREATE TABLE vyx.usage (
+    trader_id   uuid NOT NULL,
+    day         date NOT NULL,
+    user_id     uuid,
+    evaluations bigint NOT NULL DEFAULT 0,
+    cost        bigint NOT NULL DEFAULT 0,
+    signals     bigint NOT NULL DEFAULT 0,
+    failures    bigint NOT NULL DEFAULT 0,
+    PRIMARY KEY (trader_id, day)
+);
+
+ALTER TABLE vyx.usage ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE vyx.usage FORCE ROW LEVEL SECURITY;
+
+CREATE INDEX usage_user_id_day_idx ON vyx.usage (user_id, day);
+
+COMMENT ON TABLE vyx.usage IS 'What each trader used, by day (UTC, of the candle''s close), for billing: as far as vyx.fold_usage() and retention have come. vyx_usage() adds the rest.';
+
+COMMENT ON COLUMN vyx.usage.evaluations IS '(trader, symbol) pairs evaluated.';
+
+COMMENT ON COLUMN vyx.usage.cost IS 'Evaluations times the nodes of the program.';
+
+COMMENT ON COLUMN vyx.usage.signals IS 'Signals that retention has deleted: the others are counted where they are.';
+
+COMMENT ON COLUMN vyx.usage.failures IS 'Pairs that could not be evaluated or written.';
+
+SELECT pg_extension_config_dump('vyx.usage', '');
+
+CREATE FUNCTION vyx.utc_day(at timestamptz) RETURNS date
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+RETURN (at AT TIME ZONE 'UTC')::date;
+
+COMMENT ON FUNCTION vyx.utc_day(timestamptz) IS 'The day of a moment in UTC.';
+
+CREATE FUNCTION vyx.newest_version(trader uuid, OUT user_id uuid, OUT nodes integer) RETURNS SETOF record
+LANGUAGE sql STABLE ROWS 1
+BEGIN ATOMIC
+    SELECT v.user_id, coalesce(v.nodes, 0) FROM vyx.trader_versions v
+    WHERE v.trader_id = newest_version.trader ORDER BY v.version DESC LIMIT 1;
+END;
+
+COMMENT ON FUNCTION vyx.newest_version(uuid) IS 'Whose a trader is or was, and how large its program; no row where nobody knows it.';
+
+CREATE VIEW vyx.unfolded AS
+    SELECT t.close_time, d.trader_id, c.evaluated AS evaluations, coalesce(c.failed, 0) AS failures
+    FROM vyx.tallies t
+    CROSS JOIN LATERAL jsonb_to_recordset(t.counts) AS c(evaluated bigint, failed bigint, traders uuid[])
+    CROSS JOIN LATERAL unnest(c.traders) AS d(trader_id);
+
+COMMENT ON VIEW vyx.unfolded IS 'The counts of vyx.tallies, a row a trader.';
+
+-- Rows of the tallies are deleted in the transaction that adds them up: each counts once. What belongs to a trader
+-- without versions is of somebody who was forgotten. In the order of the key, so that two who fold cannot block one another.
+CREATE FUNCTION vyx.fold_usage() RETURNS integer
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    -- A row may name thousands of traders.
+    most constant integer := 10;
+    folded integer;
+BEGIN
+    WITH taken AS (
+        DELETE FROM vyx.tallies t
+        WHERE t.ctid = ANY (ARRAY(SELECT o.ctid FROM vyx.tallies o ORDER BY o.evaluated_at LIMIT most FOR UPDATE SKIP LOCKED))
+        RETURNING t.close_time, t.counts
+    ), counted AS (
+        SELECT d.trader_id, vyx.utc_day(t.close_time) AS day, sum(c.evaluated) AS evaluations, sum(coalesce(c.failed, 0)) AS failures
+        FROM taken t
+        CROSS JOIN LATERAL jsonb_to_recordset(t.counts) AS c(evaluated bigint, failed bigint, traders uuid[])
+        CROSS JOIN LATERAL unnest(c.traders) AS d(trader_id)
+        GROUP BY d.trader_id, vyx.utc_day(t.close_time)
+    ), added AS (
+        INSERT INTO vyx.usage AS u (trader_id, day, user_id, evaluations, cost, failures)
+        SELECT c.trader_id, c.day, o.user_id, c.evaluations, c.evaluations * o.nodes, c.failures
+        FROM counted c CROSS JOIN LATERAL vyx.newest_version(c.trader_id) AS o
+        ORDER BY c.trader_id, c.day
+        ON CONFLICT (trader_id, day) DO UPDATE SET
+            evaluations = u.evaluations + EXCLUDED.evaluations, cost = u.cost + EXCLUDED.cost, failures = u.failures + EXCLUDED.failures
+    )
+    SELECT count(*) INTO folded FROM taken;
+    RETURN folded;
+END
+$$;
+
+COMMENT ON FUNCTION vyx.fold_usage() IS 'Adds some of vyx.tallies to vyx.usage and deletes them; returns how many rows.';
+
+CREATE FUNCTION @extschema@.vyx_usage(
+    "from" date DEFAULT NULL, "to" date DEFAULT NULL,
+    OUT day date, OUT user_id uuid, OUT evaluations bigint, OUT cost bigint, OUT signals bigint, OUT failures bigint
+) RETURNS SETOF record
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    since constant date := coalesce($1, '-infinity');
+    until constant date := coalesce($2, 'infinity');
+    speaker constant uuid := vyx.uid();
+    sees_all constant boolean := vyx.is_operator();
+BEGIN
+    RETURN QUERY
+    SELECT a.day, a.user_id, sum(a.evaluations)::bigint, sum(a.cost)::bigint, sum(a.signals)::bigint, sum(a.failures)::bigint
+    FROM (
+        SELECT u.day, u.user_id, u.evaluations, u.cost, u.signals, u.failures FROM vyx.usage u
+        WHERE sees_all OR u.user_id = speaker
+        UNION ALL
+        SELECT vyx.utc_day(f.close_time), o.user_id, f.evaluations, f.evaluations * o.nodes, 0, f.failures
+        FROM vyx.unfolded f CROSS JOIN LATERAL vyx.newest_version(f.trader_id) AS o
+        WHERE sees_all OR o.user_id = speaker
+        UNION ALL
+        SELECT vyx.utc_day(s.close_time), s.user_id, 0, 0, count(*), 0 FROM vyx.signals s
+        WHERE sees_all OR s.user_id = speaker
+        GROUP BY vyx.utc_day(s.close_time), s.user_id
+    ) AS a
+    WHERE a.day BETWEEN since AND until
+    GROUP BY a.day, a.user_id
+    ORDER BY a.day, a.user_id;
+END
+$$;
+
+COMMENT ON FUNCTION @extschema@.vyx_usage(date, date) IS
+    'What the caller''s traders used, by day (UTC, of the candles'' closes), both ends included; null: open. Operators see every tenant''s, and with null as user_id that of built-in traders.';
+
 -- Before: number the row. A row that comes with its version is one of a dump, with its versions beside it.
 CREATE OR REPLACE FUNCTION vyx.before_trader() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -230,8 +654,9 @@ BEGIN
     IF TG_OP = 'INSERT' THEN
         NEW.version := 1;
         IF NEW.user_id IS NULL AND vyx.uid() IS NULL AND NOT vyx.may_build_in() THEN
-            RAISE EXCEPTION 'no tenant is known for role "%"', coalesce(nullif(current_setting('role'), 'none'), session_user)
+            RAISE EXCEPTION 'no tenant is known for role "%"', vyx.acting()
                 USING ERRCODE = 'insufficient_privilege',
+                      DETAIL = '{"limit":0,"tier":"anonymous"}',
                       HINT = 'An administrator adds it: INSERT INTO vyx.tenants (user_id, role_name) VALUES (...).';
         END IF;
         RETURN NEW;
@@ -239,6 +664,9 @@ BEGIN
     IF NEW.id IS DISTINCT FROM OLD.id OR NEW.user_id IS DISTINCT FROM OLD.user_id THEN
         RAISE EXCEPTION 'id and user_id of a trader cannot be changed'
             USING ERRCODE = 'insufficient_privilege', HINT = 'Insert another trader.';
+    END IF;
+    IF NEW.state = 'running' AND OLD.state <> 'running' THEN
+        NEW.last_error := NULL;
     END IF;
     -- A number names one period of evaluation: it is used again as long as there was none.
     IF EXISTS (SELECT FROM vyx.trader_versions v WHERE v.trader_id = OLD.id AND v.version = OLD.version)
@@ -253,15 +681,64 @@ BEGIN
 END
 $$;
 
+CREATE OR REPLACE FUNCTION vyx.may_build_in() RETURNS boolean
+LANGUAGE sql STABLE
+RETURN (SELECT r.rolsuper FROM pg_roles r
+        WHERE r.rolname = vyx.acting());
+
+-- After: only here is it certain that the row stays (ON CONFLICT DO NOTHING). An error undoes the statement.
+CREATE OR REPLACE FUNCTION vyx.after_trader() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    at constant timestamptz := vyx.effective_now();
+    changed constant boolean := TG_OP = 'INSERT' OR vyx.definition(NEW) IS DISTINCT FROM vyx.definition(OLD);
+    started constant boolean := NEW.state = 'running' AND (TG_OP = 'INSERT' OR OLD.state <> 'running');
+    program json;
+    its_cost bigint;
+    its_lane smallint;
+BEGIN
+    IF TG_OP = 'INSERT' THEN
+        PERFORM vyx.check_stored(NEW);
+    END IF;
+    IF changed OR started THEN
+        program := vyx._compile(NEW.script, NEW."interval");
+    END IF;
+    IF TG_OP = 'UPDATE' AND (changed OR OLD.state = 'running' AND NEW.state <> 'running') THEN
+        PERFORM vyx.end_version(NEW.id, at);
+    END IF;
+    IF NEW.state = 'running' AND (changed OR started) THEN
+        its_cost := json_array_length(program -> 'nodes') * coalesce(cardinality(NEW.symbols), vyx._tracked_symbols());
+        its_lane := vyx.check_quota(NEW, its_cost);
+        -- With the first trader that runs there is something to write, so from here on there is a writer.
+        INSERT INTO vyx.writer (system_identifier) SELECT c.system_identifier FROM pg_control_system() c
+            ON CONFLICT DO NOTHING;
+        INSERT INTO vyx.trader_versions (trader_id, version, user_id, script, program, "interval", symbols,
+                                         min_quote_volume_24h, fire_on, cooldown, max_lag, asked_from, cost, lane)
+        VALUES (NEW.id, NEW.version, NEW.user_id, NEW.script, program, NEW."interval", NEW.symbols,
+                NEW.min_quote_volume_24h, NEW.fire_on, NEW.cooldown, NEW.max_lag, at, its_cost, its_lane);
+    ELSIF TG_OP = 'INSERT' THEN
+        RAISE NOTICE 'trader "%" is stopped', NEW.name
+            USING HINT = format('Start it: SELECT vyx_start_trader(%L).', NEW.id);
+    END IF;
+    RETURN NULL;
+END
+$$;
+
 -- A statement knows when it runs, not when its transaction commits: a candle may close in between, and is evaluated by
 -- what was committed then. So whoever evaluates settles, under the writer's lock, from when on a change counts: from the
 -- time asked for, or after the last candle that was evaluated without it. The number in vyx.writer makes batches fail
 -- that were computed before.
 CREATE OR REPLACE FUNCTION vyx.settle_versions() RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '1s' AS $$
+DECLARE
+    decided boolean;
 BEGIN
     IF NOT EXISTS (SELECT FROM vyx.trader_versions v
-                   WHERE v.effective_from IS NULL OR v.effective_to IS NULL AND v.asked_to IS NOT NULL) THEN
+                   WHERE v.effective_from IS NULL OR v.effective_to IS NULL AND v.asked_to IS NOT NULL)
+       AND NOT EXISTS (SELECT FROM vyx.reviews)
+       AND NOT EXISTS (SELECT FROM vyx.retries)
+       AND NOT EXISTS (SELECT FROM vyx.forgotten)
+    THEN
         RETURN false;
     END IF;
     PERFORM FROM vyx.writer w
@@ -269,6 +746,10 @@ BEGIN
     IF NOT FOUND THEN
         RETURN false;   -- a copy stays as it is until vyx_adopt()
     END IF;
+    IF vyx.enforce_limits() > 0 THEN
+        PERFORM vyx.tell_stopped();
+    END IF;
+    -- Watermarks of both lanes count: a trader may change from one to the other, and no candle is evaluated twice.
     -- The lock is held from here on, so this sees every batch that was written before it. A version that its tenant is
     -- ending in a transaction still open is left for later: nobody else waits for that.
     UPDATE vyx.trader_versions v
@@ -276,17 +757,21 @@ BEGIN
     FROM (SELECT u.trader_id, u.version, e.next, coalesce(u.effective_from, greatest(u.asked_from, e.next)) AS starts
           FROM vyx.trader_versions u
           CROSS JOIN LATERAL (SELECT max(w.evaluated_through) + interval '1 millisecond' AS next
-                              FROM vyx.watermarks w WHERE w."interval" = u."interval" AND w.lane = u.lane) AS e
+                              FROM vyx.watermarks w WHERE w."interval" = u."interval") AS e
           WHERE u.effective_from IS NULL OR u.effective_to IS NULL AND u.asked_to IS NOT NULL
           FOR UPDATE OF u SKIP LOCKED) AS t
     WHERE v.trader_id = t.trader_id AND v.version = t.version;
-    IF NOT FOUND THEN
-        RETURN false;
+    decided := FOUND;
+    PERFORM vyx.redrive();
+    decided := vyx.forget_rest() > 0 OR decided;
+    IF decided THEN
+        UPDATE vyx.writer w SET settled = w.settled + 1;
     END IF;
-    UPDATE vyx.writer w SET settled = w.settled + 1;
-    RETURN true;
+    RETURN decided;
 END
 $$;
+
+COMMENT ON FUNCTION vyx.settle_versions() IS 'Decides from which candle on new, changed and stopped traders count, and does what else tenants may ask for but not do themselves; returns whether there was anything to decide.';
 
 -- A program of another format, e.g. of a dump or of the server before an update, is compiled again from its script, where
 -- it may still be evaluated. Some at a time: whoever evaluates asks until there are none. One whose script the language
@@ -327,38 +812,13 @@ $$;
 
 COMMENT ON FUNCTION vyx.upgrade_programs() IS 'Compiles programs that another version of vyx wrote again from their scripts, some at a time; returns how many.';
 
-CREATE OR REPLACE FUNCTION @extschema@.vyx_trader_status(
-    id uuid, OUT name text, OUT state text, OUT version bigint, OUT since timestamptz,
-    OUT signals bigint, OUT last_signal timestamptz, OUT failures bigint, OUT waiting bigint, OUT last_error text
-) LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    trader vyx.traders;
-    v vyx.trader_versions;
-    through timestamptz;
-BEGIN
-    SELECT t.* INTO trader FROM vyx.traders t WHERE t.id = $1;
-    IF NOT FOUND THEN
-        RAISE EXCEPTION 'no trader "%"', $1
-            USING ERRCODE = 'undefined_object', HINT = 'SELECT id, name FROM vyx.traders lists yours.';
-    END IF;
-    SELECT o.* INTO v FROM vyx.trader_versions o WHERE o.trader_id = $1 AND NOT o.shadow ORDER BY o.version DESC LIMIT 1;
-    SELECT max(w.evaluated_through) INTO through FROM vyx.watermarks w WHERE w."interval" = trader."interval";
-    name := trader.name;
-    version := trader.version;
-    last_error := trader.last_error;
-    since := CASE trader.state WHEN 'running' THEN coalesce(v.effective_from, v.asked_from)
-                               ELSE coalesce(v.effective_to, v.asked_to) END;
-    -- It does what its owner wants when a candle of its interval has been evaluated since.
-    state := CASE
-        WHEN since IS NULL OR through >= since THEN trader.state
-        WHEN trader.state = 'running' THEN 'starting'
-        ELSE 'stopping'
-    END;
-    SELECT count(*), max(s.close_time) INTO signals, last_signal FROM vyx.signals s WHERE s.trader_id = $1;
-    SELECT coalesce(sum(f.attempts), 0) INTO failures FROM vyx.failures f WHERE f.trader_id = $1;
-    SELECT count(*) INTO waiting FROM vyx.pending p WHERE p.trader_id = $1;
-END
-$$;
+-- Triggers fire in the order of their names: before anything is compiled. What the database stops is nobody's doing.
+CREATE TRIGGER allow_new AFTER INSERT ON vyx.traders
+    FOR EACH ROW WHEN (NEW.state = 'running' AND NEW.updated_at = pg_catalog.transaction_timestamp())
+    EXECUTE FUNCTION vyx.count_switch();
+
+CREATE TRIGGER allow_changed AFTER UPDATE ON vyx.traders
+    FOR EACH ROW WHEN (NEW.state <> OLD.state AND CURRENT_USER <> 'vyx_owner') EXECUTE FUNCTION vyx.count_switch();
 
 -- The batch, all times in milliseconds since 1970:
 --   by          "worker" or "sql"
@@ -859,6 +1319,7 @@ BEGIN
         END IF;
         -- Who lost a race leaves the rest to the winner, and looks again after a while if it was asked to stay.
         IF outcome <> 'written' THEN
+            PERFORM vyx.maintain();   -- a part of what has to be done now and then
             EXIT WHEN clock_timestamp() >= leave_at;
             COMMIT;
             PERFORM pg_catalog.pg_sleep(slice);
@@ -1032,6 +1493,25 @@ END
 $$;
 
 COMMENT ON FUNCTION @extschema@.vyx_drop_shadow(uuid) IS 'Ends a trader''s shadow from the next close on; returns whether there was one. What it fired stays for a while.';
+
+COMMENT ON FUNCTION vyx.count_cycle() IS 'Adds what a cycle has gained to the metrics.';
+
+CREATE TRIGGER count AFTER INSERT OR UPDATE ON vyx.cycles
+    FOR EACH ROW WHEN (current_user = 'vyx_owner') EXECUTE FUNCTION vyx.count_cycle();
+
+COMMENT ON FUNCTION vyx.count_signals() IS 'Adds the numbers drawn for signals, and word of them, to the metrics.';
+
+CREATE TRIGGER count AFTER UPDATE ON vyx.writer
+    FOR EACH ROW WHEN (current_user = 'vyx_owner' AND NEW.seq > OLD.seq) EXECUTE FUNCTION vyx.count_signals();
+
+CREATE FUNCTION vyx.evaluation_state(OUT running bigint, OUT pending bigint, OUT dead_letters bigint, OUT skipped bigint)
+LANGUAGE sql STABLE SECURITY DEFINER
+BEGIN ATOMIC
+    SELECT (SELECT count(*) FROM vyx.traders t WHERE t.state = 'running'), (SELECT count(*) FROM vyx.pending),
+           (SELECT count(*) FROM vyx.failures), (SELECT coalesce(sum(w.skipped), 0)::bigint FROM vyx.watermarks w);
+END;
+
+COMMENT ON FUNCTION vyx.evaluation_state() IS 'What the tables say of evaluation, all tenants together, for vyx_metrics().';
 
 CREATE TABLE vyx.epochs (
     epoch    bigint PRIMARY KEY CHECK (epoch > 0),
@@ -1373,6 +1853,500 @@ END;
 
 COMMENT ON FUNCTION vyx.unpublished() IS 'A publication that vyx_publish() added vyx.signals to and that lacks it; null if there is none.';
 
+-- Who may see a trader is decided by the callers.
+CREATE FUNCTION vyx.states_of(wanted uuid[]) RETURNS TABLE (
+    id uuid, user_id uuid, name text, "interval" text, state text, version bigint, since timestamptz, evaluations bigint,
+    signals bigint, last_signal timestamptz, failures bigint, cost bigint, lane text, waiting bigint, warming integer,
+    retry_at timestamptz, last_error text
+) LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 10 AS $$
+    WITH unfolded AS MATERIALIZED (
+        SELECT f.trader_id, sum(f.evaluations) AS evaluations FROM vyx.unfolded f
+        WHERE f.trader_id = ANY (wanted) GROUP BY f.trader_id
+    ), known AS (
+        SELECT t.id, t.user_id, t.name, t."interval", t.version, t.last_error, v.program, v.symbols, v.cost, v.lane, r.since AS resting, r.retry_at,
+               -- The database may have ended its version without having told its row yet.
+               w.running, CASE WHEN w.running THEN coalesce(v.effective_from, v.asked_from)
+                               ELSE coalesce(v.effective_to, v.asked_to) END AS since,
+               (SELECT max(m.evaluated_through) FROM vyx.watermarks m
+                WHERE m."interval" = t."interval" AND m.lane = coalesce(v.lane, 0)) AS through
+        FROM vyx.traders t
+        LEFT JOIN LATERAL (SELECT o.* FROM vyx.trader_versions o WHERE o.trader_id = t.id AND NOT o.shadow
+                           ORDER BY o.version DESC LIMIT 1) AS v ON true
+        CROSS JOIN LATERAL (SELECT t.state = 'running' AND v.asked_to IS NULL AND v.effective_to IS NULL AS running) AS w
+        LEFT JOIN vyx.resting r ON r.trader_id = t.id AND r.trader_version = v.version AND r.retry_at IS NOT NULL AND w.running
+        WHERE t.id = ANY (wanted)
+    )
+    SELECT k.id, k.user_id, k.name, k."interval",
+           -- It does what its owner wants when a candle of its interval has been evaluated since.
+           CASE WHEN k.resting IS NOT NULL THEN 'error'
+                WHEN k.since IS NULL OR k.through >= k.since THEN CASE WHEN k.running THEN 'running' ELSE 'stopped' END
+                WHEN k.running THEN 'starting'
+                ELSE 'stopping' END,
+           k.version, coalesce(k.resting, k.since),
+           coalesce(u.evaluations, 0)::bigint + coalesce(f.evaluations, 0)::bigint, coalesce(u.signals, 0)::bigint + s.signals, s.last_signal,
+           (SELECT coalesce(sum(d.attempts), 0)::bigint FROM vyx.failures d WHERE d.trader_id = k.id),
+           k.cost, CASE k.lane WHEN 0 THEN 'prompt' WHEN 1 THEN 'after everybody else' END,
+           (SELECT count(*) FROM vyx.pending p WHERE p.trader_id = k.id),
+           CASE WHEN k.running THEN vyx._warming(k.program::text, k.symbols) END,
+           k.retry_at, k.last_error
+    FROM known k
+    CROSS JOIN LATERAL (SELECT count(*) AS signals, max(i.close_time) AS last_signal FROM vyx.signals i WHERE i.trader_id = k.id) AS s
+    LEFT JOIN LATERAL (SELECT sum(d.evaluations) AS evaluations, sum(d.signals) AS signals FROM vyx.usage d WHERE d.trader_id = k.id) AS u ON true
+    LEFT JOIN unfolded f ON f.trader_id = k.id
+$$;
+
+COMMENT ON FUNCTION vyx.states_of(uuid[]) IS 'What traders do, a row each.';
+
+CREATE FUNCTION @extschema@.vyx_trader_status(
+    id uuid, OUT name text, OUT state text, OUT version bigint, OUT since timestamptz, OUT evaluations bigint,
+    OUT signals bigint, OUT last_signal timestamptz, OUT failures bigint, OUT cost bigint, OUT lane text, OUT waiting bigint,
+    OUT warming integer, OUT retry_at timestamptz, OUT last_error text
+) LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM FROM vyx.traders t WHERE t.id = $1 AND (t.user_id = vyx.uid() OR vyx.is_operator());
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'no trader "%"', $1
+            USING ERRCODE = 'undefined_object', HINT = 'SELECT id, name FROM vyx.traders lists yours.';
+    END IF;
+    SELECT s.name, s.state, s.version, s.since, s.evaluations, s.signals, s.last_signal, s.failures, s.cost, s.lane, s.waiting,
+           s.warming, s.retry_at, s.last_error
+    INTO name, state, version, since, evaluations, signals, last_signal, failures, cost, lane, waiting, warming, retry_at, last_error
+    FROM vyx.states_of(ARRAY[$1]) s;
+END
+$$;
+
+COMMENT ON FUNCTION @extschema@.vyx_trader_status(uuid) IS
+    'What a trader does: stopped, starting, running, stopping or error (until retry_at), since when (market time); its evaluations, signals, dead letters and cost (nodes times symbols); how many evaluations wait, and how many symbols lack history.';
+
+CREATE FUNCTION @extschema@.vyx_active_traders(
+    OUT id uuid, OUT user_id uuid, OUT name text, OUT "interval" text, OUT state text, OUT version bigint, OUT since timestamptz,
+    OUT evaluations bigint, OUT signals bigint, OUT last_signal timestamptz, OUT failures bigint, OUT cost bigint, OUT lane text,
+    OUT waiting bigint, OUT warming integer, OUT retry_at timestamptz, OUT last_error text
+) RETURNS SETOF record
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    speaker constant uuid := vyx.uid();
+    sees_all constant boolean := vyx.is_operator();
+BEGIN
+    RETURN QUERY
+    SELECT s.id, s.user_id, s.name, s."interval", s.state, s.version, s.since, s.evaluations, s.signals, s.last_signal, s.failures,
+           s.cost, s.lane, s.waiting, s.warming, s.retry_at,
+           -- Of what belongs to everybody the errors are its author's: they may quote the script.
+           CASE WHEN sees_all OR s.user_id IS NOT NULL THEN s.last_error END
+    FROM vyx.states_of(ARRAY(
+        SELECT t.id FROM vyx.traders t
+        WHERE (sees_all OR t.user_id = speaker OR t.user_id IS NULL)
+          AND (t.state = 'running'
+               OR EXISTS (SELECT FROM vyx.trader_versions v WHERE v.trader_id = t.id AND (v.effective_to IS NULL OR NOT EXISTS (
+                   SELECT FROM vyx.watermarks w
+                   WHERE w."interval" = v."interval" AND w.lane = v.lane AND w.evaluated_through >= v.effective_to))))
+    )) s
+    WHERE s.state <> 'stopped'
+    ORDER BY s.user_id, s.name, s.id;
+END
+$$;
+
+COMMENT ON FUNCTION @extschema@.vyx_active_traders() IS
+    'The caller''s traders that run or are about to, or are stopping, and those that belong to everybody, as vyx_trader_status() tells of them. Operators see all.';
+
+-- The doors. They run as their caller, so row level security decides which traders there are.
+CREATE OR REPLACE FUNCTION vyx.set_trader_state(trader uuid, wish text) RETURNS text
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    its_name text;
+BEGIN
+    IF trader IS NULL THEN
+        RAISE EXCEPTION 'argument "id" must not be null' USING ERRCODE = 'null_value_not_allowed', HINT = 'Give a trader''s id.';
+    END IF;
+    UPDATE vyx.traders t SET state = wish WHERE t.id = trader AND t.state <> wish;
+    IF NOT FOUND THEN
+        SELECT t.name INTO its_name FROM vyx.traders t WHERE t.id = trader;
+        IF FOUND THEN
+            RAISE NOTICE 'trader "%" is % already', its_name, wish;
+        END IF;
+    END IF;
+    RETURN (SELECT s.state FROM @extschema@.vyx_trader_status(trader) s);
+END
+$$;
+
+COMMENT ON FUNCTION @extschema@.vyx_start_trader(uuid) IS 'Lets a trader run from the next close on; returns its state. What runs already is left as it is.';
+
+COMMENT ON FUNCTION @extschema@.vyx_stop_trader(uuid) IS 'Stops a trader from the next close on; returns its state. What is stopped already is left as it is.';
+
+CREATE TABLE vyx.retries (
+    trader_id uuid NOT NULL,
+    cause     text NOT NULL CHECK (octet_length(cause) <= 64),
+    user_id   uuid,
+    PRIMARY KEY (trader_id, cause)
+);
+
+ALTER TABLE vyx.retries ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE vyx.retries FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE vyx.retries IS 'Failures that their owners want tried again. Taken by vyx.redrive().';
+
+COMMENT ON COLUMN vyx.retries.cause IS 'The cause to be tried again; empty: all of the trader''s.';
+
+CREATE FUNCTION @extschema@.vyx_retry(trader uuid, cause text DEFAULT NULL) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    speaker constant uuid := vyx.uid();
+    sees_all constant boolean := vyx.is_operator();
+    owner uuid;
+    candles bigint;
+BEGIN
+    IF trader IS NULL THEN
+        RAISE EXCEPTION 'argument "trader" must not be null' USING ERRCODE = 'null_value_not_allowed', HINT = 'Give a trader''s id.';
+    END IF;
+    -- The newest version is the owner's word too, of a trader that is deleted.
+    SELECT v.user_id INTO owner FROM vyx.trader_versions v
+        WHERE v.trader_id = trader AND (sees_all OR v.user_id = speaker) ORDER BY v.version DESC LIMIT 1;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'no trader "%" has run', trader
+            USING ERRCODE = 'undefined_object', HINT = 'SELECT trader_id, cause, message FROM vyx.failures lists what failed.';
+    END IF;
+    SELECT sum(jsonb_array_length(f.candles)) INTO candles FROM vyx.failures f
+        WHERE f.trader_id = trader AND f.cause = coalesce(vyx_retry.cause, f.cause);
+    IF candles IS NOT NULL OR EXISTS (SELECT FROM vyx.resting r WHERE r.trader_id = trader) THEN
+        INSERT INTO vyx.retries (trader_id, cause, user_id) VALUES (trader, coalesce(vyx_retry.cause, ''), owner) ON CONFLICT DO NOTHING;
+    END IF;
+    RETURN coalesce(candles, 0);
+END
+$$;
+
+COMMENT ON FUNCTION @extschema@.vyx_retry(uuid, text) IS
+    'Has what failed of a trader tried again, of one cause or all, from the next close on, and lets a resting trader run again; returns of how many candles. What is too old by now fails again.';
+
+-- Called under the writer's lock, so no batch writes these tables meanwhile.
+CREATE FUNCTION vyx.redrive() RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    most constant integer := 20;   -- of at most 100 candles for each cause
+    wished uuid[];
+    redriven bigint;
+BEGIN
+    WITH wish AS (
+        DELETE FROM vyx.retries r WHERE r.ctid = ANY (ARRAY(SELECT o.ctid FROM vyx.retries o LIMIT most FOR UPDATE SKIP LOCKED))
+        RETURNING r.trader_id, r.cause
+    ), taken AS (
+        DELETE FROM vyx.failures f
+        USING (SELECT o.trader_id, o.trader_version, o.cause FROM vyx.failures o
+               JOIN wish w ON w.trader_id = o.trader_id AND w.cause IN ('', o.cause)
+               FOR UPDATE OF o SKIP LOCKED) AS free
+        WHERE f.trader_id = free.trader_id AND f.trader_version = free.trader_version AND f.cause = free.cause
+        RETURNING f.trader_id, f.trader_version, f.user_id, f."interval", f.candles
+    ), put_off AS (
+        INSERT INTO vyx.pending AS p (trader_id, trader_version, user_id, symbol, "interval", close_time, waiting_for, since)
+        SELECT DISTINCT t.trader_id, t.trader_version, t.user_id, c.candle ->> 0, t."interval", vyx.at((c.candle ->> 1)::bigint),
+               'a retry', vyx.effective_now()
+        FROM taken t
+        CROSS JOIN LATERAL jsonb_array_elements(t.candles) AS c(candle)
+        JOIN vyx.trader_versions v ON v.trader_id = t.trader_id AND v.version = t.trader_version
+        ON CONFLICT DO NOTHING
+        RETURNING p.trader_id, p.trader_version, p."interval", p.close_time
+    ), counted AS (
+        UPDATE vyx.cycles c SET waiting = c.waiting + n.candles, failed = greatest(c.failed - n.candles, 0)
+        FROM (SELECT p."interval", p.close_time, v.lane, count(*) AS candles
+              FROM put_off p JOIN vyx.trader_versions v ON v.trader_id = p.trader_id AND v.version = p.trader_version
+              GROUP BY p."interval", p.close_time, v.lane) AS n
+        WHERE c."interval" = n."interval" AND c.close_time = n.close_time AND c.lane = n.lane
+    ), woken AS (
+        DELETE FROM vyx.resting r USING wish w WHERE r.trader_id = w.trader_id AND w.cause IN ('', r.cause)
+    )
+    SELECT (SELECT array_agg(DISTINCT w.trader_id) FROM wish w), (SELECT count(*) FROM put_off) INTO wished, redriven;
+    IF wished IS NOT NULL THEN
+        PERFORM vyx.clear_errors(wished);
+    END IF;
+    RETURN redriven;
+END
+$$;
+
+COMMENT ON FUNCTION vyx.redrive() IS 'Puts what failed, and is to be tried again, among what is pending; returns how many candles.';
+
+-- A courtesy, as in vyx.record_failures(): a trader whose row is locked goes without.
+CREATE FUNCTION vyx.clear_errors(traders uuid[]) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    LOCK TABLE vyx.traders IN ROW EXCLUSIVE MODE NOWAIT;
+    WITH free AS MATERIALIZED (
+        SELECT t.id FROM vyx.traders t WHERE t.id = ANY (traders) AND t.last_error IS NOT NULL FOR NO KEY UPDATE SKIP LOCKED
+    )
+    UPDATE vyx.traders t SET last_error = NULL FROM free WHERE t.id = free.id;
+EXCEPTION WHEN lock_not_available THEN
+    NULL;
+END
+$$;
+
+COMMENT ON FUNCTION vyx.clear_errors(uuid[]) IS 'Takes away the last error of traders that are tried again.';
+
+CREATE TABLE vyx.forgotten (
+    user_id uuid PRIMARY KEY,
+    traders uuid[] NOT NULL
+);
+
+ALTER TABLE vyx.forgotten ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE vyx.forgotten FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE vyx.forgotten IS 'Persons of whom whoever evaluates has to delete the rest. Taken by vyx.forget_rest().';
+
+SELECT pg_extension_config_dump('vyx.forgotten', '');
+
+CREATE FUNCTION @extschema@.vyx_forget_user(user_id uuid, OUT what text, OUT rows bigint) RETURNS SETOF record
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '10s' AS $$
+DECLARE
+    person constant uuid := $1;
+    its_traders uuid[];
+    counts jsonb := '{}';
+    deleted bigint;
+BEGIN
+    IF person IS NULL THEN
+        RAISE EXCEPTION 'argument "user_id" must not be null' USING ERRCODE = 'null_value_not_allowed', HINT = 'Give a person''s id.';
+    END IF;
+    -- Waits until nothing of this person is half done, and then sees it.
+    PERFORM FROM vyx.tenants t WHERE t.user_id = person FOR UPDATE;
+    -- Ends the versions that are in force, as any deletion does.
+    DELETE FROM vyx.traders t WHERE t.user_id = person;
+    GET DIAGNOSTICS deleted = ROW_COUNT;
+    counts := counts || jsonb_build_object('traders', deleted);
+    its_traders := ARRAY(SELECT DISTINCT v.trader_id FROM vyx.trader_versions v WHERE v.user_id = person);
+    SELECT counts || jsonb_build_object(
+        'trader_versions', (SELECT count(*) FROM vyx.trader_versions v WHERE v.user_id = person),
+        'pending', (SELECT count(*) FROM vyx.pending p WHERE p.user_id = person),
+        'failures', (SELECT count(*) FROM vyx.failures f WHERE f.user_id = person),
+        'resting', (SELECT count(*) FROM vyx.resting r WHERE r.user_id = person),
+        'delivered', (SELECT count(*) FROM vyx.delivered d WHERE d.user_id = person)) INTO counts;
+    DELETE FROM vyx.signals s WHERE s.user_id = person;
+    GET DIAGNOSTICS deleted = ROW_COUNT;
+    counts := counts || jsonb_build_object('signals', deleted);
+    DELETE FROM vyx.shadow_signals s WHERE s.user_id = person;
+    GET DIAGNOSTICS deleted = ROW_COUNT;
+    counts := counts || jsonb_build_object('shadow_signals', deleted);
+    DELETE FROM vyx.usage u WHERE u.user_id = person;
+    GET DIAGNOSTICS deleted = ROW_COUNT;
+    counts := counts || jsonb_build_object('usage', deleted);
+    DELETE FROM vyx.retries r WHERE r.user_id = person;
+    GET DIAGNOSTICS deleted = ROW_COUNT;
+    counts := counts || jsonb_build_object('retries', deleted);
+    DELETE FROM vyx.tenants t WHERE t.user_id = person;
+    GET DIAGNOSTICS deleted = ROW_COUNT;
+    counts := counts || jsonb_build_object('tenants', deleted);
+    INSERT INTO vyx.forgotten AS f (user_id, traders) VALUES (person, its_traders)
+        ON CONFLICT ON CONSTRAINT forgotten_pkey DO UPDATE SET traders = f.traders || EXCLUDED.traders;
+    -- Where nobody evaluates, in a copy or before anything has run, nobody would take it.
+    IF NOT EXISTS (SELECT FROM vyx.writer w JOIN pg_control_system() c ON c.system_identifier = w.system_identifier) THEN
+        PERFORM vyx.forget_rest();
+    END IF;
+    RETURN QUERY SELECT e.key, e.value::bigint FROM jsonb_each_text(counts) AS e ORDER BY e.key;
+END
+$$;
+
+COMMENT ON FUNCTION @extschema@.vyx_forget_user(uuid) IS
+    'Deletes a person''s rows everywhere; returns how many by table. What is written at closes goes at the next settling, by whoever evaluates; names in vyx.tallies mean nothing from then on and go when they are folded.';
+
+-- Called under the writer's lock, when the person's versions are settled: no batch that was computed with them is written
+-- afterwards, and none before is missing.
+CREATE FUNCTION vyx.forget_rest() RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    person record;
+    forgotten bigint := 0;
+BEGIN
+    FOR person IN SELECT f.user_id, f.traders FROM vyx.forgotten f LIMIT 1 FOR UPDATE SKIP LOCKED LOOP
+        DELETE FROM vyx.pending p WHERE p.trader_id = ANY (person.traders);
+        DELETE FROM vyx.failures f WHERE f.trader_id = ANY (person.traders);
+        DELETE FROM vyx.resting r WHERE r.trader_id = ANY (person.traders);
+        DELETE FROM vyx.delivered d WHERE d.user_id = person.user_id;
+        DELETE FROM vyx.signals s WHERE s.trader_id = ANY (person.traders);
+        DELETE FROM vyx.shadow_signals s WHERE s.trader_id = ANY (person.traders);
+        DELETE FROM vyx.usage u WHERE u.trader_id = ANY (person.traders);
+        DELETE FROM vyx.trader_versions v WHERE v.trader_id = ANY (person.traders);
+        DELETE FROM vyx.forgotten f WHERE f.user_id = person.user_id;
+        forgotten := forgotten + 1;
+    END LOOP;
+    RETURN forgotten;
+END
+$$;
+
+COMMENT ON FUNCTION vyx.forget_rest() IS 'Deletes what is left of a person who was forgotten; returns whether there was one, as a number.';
+
+CREATE TABLE vyx.chores (
+    chore text PRIMARY KEY,
+    every interval NOT NULL,
+    due   timestamptz NOT NULL DEFAULT '-infinity',
+    place uuid NOT NULL DEFAULT '00000000-0000-0000-0000-000000000000'
+);
+
+ALTER TABLE vyx.chores ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE vyx.chores FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE vyx.chores IS 'What vyx.maintain() does, and when next.';
+
+COMMENT ON COLUMN vyx.chores.place IS 'Where it goes on: after this trader.';
+
+INSERT INTO vyx.chores (chore, every) VALUES
+    ('usage', '1 minute'), ('signals', '1 minute'), ('traders', '1 minute'), ('limits', '1 minute'),
+    ('shadow_signals', '10 minutes'), ('failures', '1 hour'), ('resting', '1 hour'), ('versions', '1 hour');
+
+CREATE FUNCTION vyx.maintain() RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '20ms' SET timezone = 'UTC' AS $$
+DECLARE
+    now constant timestamptz := vyx.effective_now();
+    job vyx.chores;
+    more boolean := false;
+BEGIN
+    -- A copy stays as it is until vyx_adopt().
+    IF now = '-infinity' OR NOT EXISTS (SELECT FROM vyx.writer w JOIN pg_control_system() c ON c.system_identifier = w.system_identifier) THEN
+        RETURN false;
+    END IF;
+    -- One that is due in a day is from a market whose time has gone back.
+    SELECT c.* INTO job FROM vyx.chores c WHERE c.due <= now OR c.due > now + interval '1 day'
+        ORDER BY c.due, c.chore LIMIT 1 FOR UPDATE SKIP LOCKED;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    BEGIN
+        CASE job.chore
+            WHEN 'usage' THEN more := vyx.fold_usage() > 0;
+            WHEN 'signals' THEN SELECT d.place, d.more INTO job.place, more FROM vyx.drop_signals(now, job.place) d;
+            WHEN 'traders' THEN more := vyx.tell_stopped() > 0;
+            WHEN 'limits' THEN
+                IF vyx.count_running() > coalesce(current_setting('vyx.max_running_traders', true), '1000')::integer THEN
+                    INSERT INTO vyx.reviews DEFAULT VALUES;
+                END IF;
+            WHEN 'shadow_signals' THEN more := vyx.drop_shadow_signals(now);
+            WHEN 'failures' THEN more := vyx.drop_failures(now);
+            WHEN 'resting' THEN PERFORM vyx.drop_resting();
+            WHEN 'versions' THEN more := vyx.drop_versions(now);
+        END CASE;
+    EXCEPTION WHEN lock_not_available THEN
+        more := false;   -- somebody holds a lock: another time
+    END;
+    UPDATE vyx.chores c SET due = CASE WHEN more THEN least(job.due, now) ELSE now + c.every END, place = job.place
+        WHERE c.chore = job.chore;
+    RETURN more OR EXISTS (SELECT FROM vyx.chores c WHERE c.due <= now);
+END
+$$;
+
+COMMENT ON FUNCTION vyx.maintain() IS 'Does a part of what has to be done now and then; returns whether there is more. Takes milliseconds, and waits for nobody.';
+
+-- By trader, so that each goes by its own time and an index leads to its oldest. What a cooldown must still know of stays.
+-- Counted from the evaluation: what was caught up late is kept as long as anything else.
+CREATE FUNCTION vyx.drop_signals(now timestamptz, INOUT place uuid, OUT more boolean)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' AS $$
+DECLARE
+    of_builtin constant interval := '7 days';
+    most constant integer := 1000;
+    looked integer := 0;
+    left_over integer := most;
+    dropped integer;
+    its record;
+    keep interval;
+    cooldown interval;
+BEGIN
+    more := true;
+    WHILE looked < 200 AND left_over > 0 LOOP
+        SELECT s.trader_id, s.user_id INTO its FROM vyx.signals s WHERE s.trader_id > place ORDER BY s.trader_id LIMIT 1;
+        IF NOT FOUND THEN
+            place := '00000000-0000-0000-0000-000000000000';
+            more := false;
+            RETURN;
+        END IF;
+        looked := looked + 1;
+        keep := CASE WHEN its.user_id IS NULL THEN of_builtin ELSE (
+            SELECT i.keep_signals FROM vyx.tiers i
+            WHERE i.tier = coalesce((SELECT t.tier FROM vyx.tenants t WHERE t.user_id = its.user_id), 'free')) END;
+        SELECT coalesce(max(v.cooldown), '0') INTO cooldown FROM vyx.trader_versions v
+            WHERE v.trader_id = its.trader_id AND v.effective_to IS NULL;
+        WITH old AS (
+            SELECT s.id FROM vyx.signals s
+            WHERE s.trader_id = its.trader_id AND s.close_time < now - keep - cooldown AND s.evaluated_at < now - keep
+            ORDER BY s.close_time LIMIT left_over FOR UPDATE SKIP LOCKED
+        ), gone AS (
+            DELETE FROM vyx.signals s USING old WHERE s.id = old.id RETURNING s.user_id, s.close_time
+        ), counted AS (
+            INSERT INTO vyx.usage AS u (trader_id, day, user_id, signals)
+            SELECT its.trader_id, vyx.utc_day(g.close_time), g.user_id, count(*) FROM gone g GROUP BY vyx.utc_day(g.close_time), g.user_id
+            ON CONFLICT (trader_id, day) DO UPDATE SET signals = u.signals + EXCLUDED.signals
+        )
+        SELECT count(*) INTO dropped FROM gone;
+        left_over := left_over - dropped;
+        -- With nothing left to drop there may be more of this trader.
+        place := CASE WHEN left_over > 0 THEN its.trader_id ELSE place END;
+    END LOOP;
+END
+$$;
+
+COMMENT ON FUNCTION vyx.drop_signals(timestamptz, uuid) IS
+    'Deletes signals that are older than their tenant''s tier keeps them, of some traders after the given one, and counts them in vyx.usage; returns where to go on and whether there is more.';
+
+CREATE FUNCTION vyx.drop_shadow_signals(now timestamptz) RETURNS boolean
+LANGUAGE sql SECURITY DEFINER
+BEGIN ATOMIC
+    WITH gone AS (
+        DELETE FROM vyx.shadow_signals s
+        WHERE s.ctid = ANY (ARRAY(SELECT o.ctid FROM vyx.shadow_signals o WHERE o.close_time < drop_shadow_signals.now - interval '168 hours'
+                                  LIMIT 1000 FOR UPDATE SKIP LOCKED))
+        RETURNING 1
+    )
+    SELECT count(*) = 1000 FROM gone;
+END;
+
+COMMENT ON FUNCTION vyx.drop_shadow_signals(timestamptz) IS 'Deletes some of the shadows'' signals that are older than 7 days; returns whether there may be more.';
+
+CREATE FUNCTION vyx.drop_failures(now timestamptz) RETURNS boolean
+LANGUAGE sql SECURITY DEFINER
+BEGIN ATOMIC
+    WITH gone AS (
+        DELETE FROM vyx.failures f
+        WHERE f.ctid = ANY (ARRAY(SELECT o.ctid FROM vyx.failures o WHERE o.last_at < drop_failures.now - interval '720 hours'
+                                  LIMIT 1000 FOR UPDATE SKIP LOCKED))
+        RETURNING 1
+    )
+    SELECT count(*) = 1000 FROM gone;
+END;
+
+COMMENT ON FUNCTION vyx.drop_failures(timestamptz) IS 'Deletes some of the failures that have not happened for 30 days; returns whether there may be more.';
+
+CREATE FUNCTION vyx.drop_resting() RETURNS void
+LANGUAGE sql SECURITY DEFINER
+BEGIN ATOMIC
+    DELETE FROM vyx.resting r
+    WHERE r.trader_id = ANY (ARRAY(SELECT o.trader_id FROM vyx.resting o
+                                   WHERE NOT EXISTS (SELECT FROM vyx.traders t WHERE t.id = o.trader_id)
+                                   LIMIT 1000 FOR UPDATE OF o SKIP LOCKED));
+END;
+
+COMMENT ON FUNCTION vyx.drop_resting() IS 'Deletes what is known of the failures of traders that are deleted.';
+
+-- The newest of a trader stays: the next one is numbered after it. A series that is behind may need one that ended long
+-- ago; the newest watermark of an interval tells how far evaluation is, as those of series that left stand still.
+CREATE FUNCTION vyx.drop_versions(now timestamptz) RETURNS boolean
+LANGUAGE sql SECURITY DEFINER
+BEGIN ATOMIC
+    WITH old AS (
+        SELECT v.trader_id, v.version FROM vyx.trader_versions v
+        WHERE v.effective_to < drop_versions.now - interval '720 hours'
+          AND v.effective_to + interval '24 hours' < (
+              SELECT max(w.evaluated_through) FROM vyx.watermarks w WHERE w."interval" = v."interval" AND w.lane = v.lane)
+          AND (EXISTS (SELECT FROM vyx.trader_versions n WHERE n.trader_id = v.trader_id AND n.version > v.version)
+               OR NOT EXISTS (SELECT FROM vyx.traders t WHERE t.id = v.trader_id))
+          AND NOT EXISTS (SELECT FROM vyx.pending p WHERE p.trader_id = v.trader_id AND p.trader_version = v.version)
+          AND NOT EXISTS (SELECT FROM vyx.failures f WHERE f.trader_id = v.trader_id AND f.trader_version = v.version)
+          AND NOT EXISTS (SELECT FROM vyx.signals s
+                          WHERE s.trader_id = v.trader_id AND s.trader_version = v.version
+                            AND s.close_time >= v.effective_from AND s.close_time < v.effective_to)
+        LIMIT 100 FOR UPDATE OF v SKIP LOCKED
+    ), gone AS (
+        DELETE FROM vyx.trader_versions v USING old WHERE v.trader_id = old.trader_id AND v.version = old.version RETURNING 1
+    )
+    SELECT count(*) = 100 FROM gone;
+END;
+
+COMMENT ON FUNCTION vyx.drop_versions(timestamptz) IS 'Deletes some versions that ended 30 days ago and that nothing refers to; returns whether there may be more.';
+
 SET LOCAL search_path = @extschema@, pg_temp;
 
 CREATE  FUNCTION vyx."_format"() RETURNS INT /* i32 */
@@ -1386,6 +2360,25 @@ CREATE  FUNCTION vyx."_paused_since"(
 STRICT VOLATILE PARALLEL SAFE  
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', '_paused_since_wrapper';
+
+CREATE  FUNCTION vyx."_tracked_symbols"() RETURNS INT /* i32 */
+STRICT STABLE PARALLEL SAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', '_tracked_symbols_wrapper';
+
+CREATE  FUNCTION vyx."_warming"(
+	"program" TEXT, /* Option < & str > */
+	"symbols" TEXT[] /* :: std :: option :: Option < Vec < Option < String > > > */
+) RETURNS INT /* Option < i32 > */
+STABLE PARALLEL SAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', '_warming_wrapper';
+
+CREATE FUNCTION vyx.count_cycle() RETURNS trigger
+LANGUAGE c AS 'MODULE_PATHNAME', 'count_cycle_wrapper';
+
+CREATE FUNCTION vyx.count_signals() RETURNS trigger
+LANGUAGE c AS 'MODULE_PATHNAME', 'count_signals_wrapper';
 
 CREATE  FUNCTION "vyx_backtest"(
 	"symbols" TEXT[], /* :: std :: option :: Option < Vec < Option < String > > > */
@@ -1520,6 +2513,11 @@ STRICT STABLE PARALLEL SAFE
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'vyx_metrics_wrapper';
 
+CREATE  FUNCTION "vyx_metrics_text"() RETURNS TEXT /* Result < String, ErrorReport > */
+STRICT STABLE PARALLEL SAFE
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'vyx_metrics_text_wrapper';
+
 CREATE  FUNCTION "vyx_pause"(
 	"worker" TEXT /* Option < & str > */
 ) RETURNS bool /* Result < bool, ErrorReport > */
@@ -1581,7 +2579,8 @@ BEGIN
             ('vyx_symbols', 500, 'The tracked symbols as the exchange describes them.'),
             ('vyx_series', 3000, 'Every series: klines held, state (empty backfilling live quiet stale halted), gaps, repairs, lag in ms of market time.'),
             ('vyx_gaps', 1000, 'What was or is missing, a row a run of klines: why, since when, and how it ended (repaired confirmed_absent too_old untracked); NULL while it is open.'),
-            ('vyx_metrics', 80, 'Every counter and gauge, with a line of help.'),
+            ('vyx_metrics', 200, 'Every counter, gauge and bucket of a histogram, with a line of help.'),
+            ('vyx_metrics_text', NULL, 'What vyx_metrics() says, in Prometheus'' text format.'),
             ('vyx_health', 1, 'The state of vyx in one row: ok, degraded or down, the reason in words, workers, connections, counters.'),
             ('vyx_pause', NULL, 'Pauses ingest or evaluate until vyx_resume(), across restarts, crashes and base backups too; returns whether it ran before. At once and for everybody: a rollback does not undo it.'),
             ('vyx_resume', NULL, 'Lets ingest or evaluate go on after vyx_pause(); returns whether it was paused. What closed meanwhile is caught up. A rollback does not undo it.'),
@@ -1597,6 +2596,8 @@ BEGIN
             ('vyx_indicators', 50, 'The functions of the trader language.'),
             ('_format', NULL, 'The format of programs that this server writes and reads.'),
             ('vyx_templates', 40, 'Rules to begin with: a script with the interval it was written for, and what it does in a sentence.'),
+            ('_tracked_symbols', NULL, 'How many symbols are tracked; 0 where vyx is not preloaded.'),
+            ('_warming', NULL, 'Of how many symbols a stored program lacks history; null where that cannot be said.'),
             ('_jwt_logins', NULL, 'The setting vyx.jwt_logins; null where vyx is not preloaded, and anybody could set it.'),
             ('_market_time', NULL, 'The largest time seen from the exchange; null before anything was heard.'),
             ('_evaluate_batch', NULL, 'What is due and what comes of it, for vyx.commit_batch(); null when nothing is due.')
@@ -1626,6 +2627,16 @@ CREATE POLICY owner ON vyx.tallies TO vyx_owner USING (true) WITH CHECK (true);
 CREATE POLICY owner ON vyx.delivered TO vyx_owner USING (true) WITH CHECK (true);
 
 CREATE POLICY owner ON vyx.shadow_signals TO vyx_owner USING (true) WITH CHECK (true);
+
+CREATE POLICY owner ON vyx.usage TO vyx_owner USING (true) WITH CHECK (true);
+
+CREATE POLICY owner ON vyx.reviews TO vyx_owner USING (true) WITH CHECK (true);
+
+CREATE POLICY owner ON vyx.retries TO vyx_owner USING (true) WITH CHECK (true);
+
+CREATE POLICY owner ON vyx.forgotten TO vyx_owner USING (true) WITH CHECK (true);
+
+CREATE POLICY owner ON vyx.chores TO vyx_owner USING (true) WITH CHECK (true);
 
 CREATE POLICY own ON vyx.resting FOR SELECT USING (user_id = (SELECT vyx.uid()));
 
@@ -1734,12 +2745,14 @@ BEGIN
                                'vyx_trader_status', 'set_trader_state']),
             ('vyx_user', ARRAY['vyx_change_trader', 'vyx_shadow_diff', 'vyx_promote_shadow', 'vyx_drop_shadow', 'own_trader',
                                'begin_shadow', 'end_shadow', 'shadow_of']),
+            ('vyx_user', ARRAY['vyx_active_traders', 'vyx_usage', 'vyx_retry']),
             ('pg_monitor', ARRAY['vyx_health', 'vyx_metrics', 'vyx_metrics_text', 'vyx_check']),
             -- Signals for who was away; and through whom they are carried.
             ('vyx_user', ARRAY['vyx_signals_since', 'read_cursor']),
-            ('pg_monitor', ARRAY['vyx_published', 'unpublished']),
+            ('pg_monitor', ARRAY['vyx_published', 'unpublished', 'evaluation_state']),
             ('vyx_operator', ARRAY['vyx_publish', 'vyx_unpublish', 'vyx_published', 'unpublished', 'is_published', 'check_publication_name',
                                    'publish_as_owner', 'unpublish_as_owner', 'remember_publication', 'forget_publication']),
+            ('vyx_operator', ARRAY['vyx_trader_status', 'vyx_active_traders', 'vyx_usage', 'vyx_retry', 'vyx_forget_user', 'maintain']),
             -- Operators have evaluated what is due; what comes of it they cannot make up.
             ('vyx_operator', ARRAY['vyx_health', 'vyx_check', 'vyx_evaluate', 'settle_versions', 'upgrade_programs', 'evaluate_once', 'vyx_schedule',
                                    'vyx_unschedule', 'check_cron', 'cron_command', 'vyx_adopt',

@@ -85,10 +85,10 @@ pub fn write(old: &str, new: &str, by_hand: &str) -> (String, Vec<String>) {
     (script.text.trim_end().to_owned() + "\n", script.by_hand)
 }
 
-/// Their order is cargo-pgrx's, which may change with any build.
+/// Those that cargo-pgrx declares, with its two spaces: their order is its own and may change with any build.
 fn sort_functions_in_rust(script: &mut [Statement]) {
     let places: Vec<usize> =
-        (0..script.len()).filter(|place| script[*place].text.contains("'MODULE_PATHNAME'")).collect();
+        (0..script.len()).filter(|place| script[*place].text.starts_with("CREATE  FUNCTION")).collect();
     let mut functions: Vec<Statement> = places.iter().map(|place| script[*place].clone()).collect();
     functions.sort_by(|one, other| one.thing.cmp(&other.thing));
     for (place, function) in places.into_iter().zip(functions) {
