@@ -31,7 +31,7 @@ COMMENT ON FUNCTION vyx.is_operator() IS 'Whether the speaker has the rights of 
 CREATE FUNCTION vyx.over_limit(most bigint, things text, tier text, hint text, wait integer DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    RAISE EXCEPTION 'limit of % % of % is reached', most, things, coalesce(format('tier "%s"', tier), 'this server')
+    RAISE EXCEPTION 'limit of % % of % is reached', most, things, coalesce('tier "' || tier || '"', 'this server')
         USING ERRCODE = 'insufficient_privilege',
               DETAIL = json_strip_nulls(json_build_object('limit', most, 'tier', tier, 'wait', wait))::text,
               HINT = over_limit.hint;
