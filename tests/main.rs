@@ -30,6 +30,7 @@ mod signals;
 mod snapshot;
 mod standby;
 mod storm;
+mod tenants;
 mod traders;
 mod universe;
 mod upgrade;
