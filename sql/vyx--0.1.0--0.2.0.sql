@@ -257,6 +257,8 @@ ALTER TABLE vyx.reviews FORCE ROW LEVEL SECURITY;
 
 COMMENT ON TABLE vyx.reviews IS 'Tenants whose limits have changed: of one, of a tier, or, where both are null, of the server. Taken by vyx.enforce_limits().';
 
+SELECT pg_extension_config_dump('vyx.reviews', '');
+
 CREATE FUNCTION vyx.acting() RETURNS name
 LANGUAGE sql STABLE
 RETURN coalesce(nullif(current_setting('role'), 'none'), session_user::text)::name;
@@ -272,7 +274,7 @@ COMMENT ON FUNCTION vyx.is_operator() IS 'Whether the speaker has the rights of 
 CREATE FUNCTION vyx.over_limit(most bigint, things text, tier text, hint text, wait integer DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    RAISE EXCEPTION 'limit of % % of % is reached', most, things, coalesce(format('tier "%s"', tier), 'this server')
+    RAISE EXCEPTION 'limit of % % of % is reached', most, things, coalesce('tier "' || tier || '"', 'this server')
         USING ERRCODE = 'insufficient_privilege',
               DETAIL = json_strip_nulls(json_build_object('limit', most, 'tier', tier, 'wait', wait))::text,
               HINT = over_limit.hint;
@@ -417,7 +419,8 @@ CREATE TRIGGER review AFTER UPDATE ON vyx.tenants FOR EACH ROW
     WHEN (NEW.tier <> OLD.tier) EXECUTE FUNCTION vyx.ask_review();
 
 CREATE TRIGGER review AFTER UPDATE ON vyx.tiers FOR EACH ROW
-    WHEN ((NEW.max_running_traders, NEW.cost_per_close) IS DISTINCT FROM (OLD.max_running_traders, OLD.cost_per_close))
+    WHEN (coalesce(NEW.max_running_traders < coalesce(OLD.max_running_traders, 2147483647), false)
+          OR coalesce(NEW.cost_per_close < coalesce(OLD.cost_per_close, 9223372036854775807), false))
     EXECUTE FUNCTION vyx.ask_review();
 
 -- Called under the writer's lock, so some at a time. Ends versions only, since the row of a trader may be locked by its
@@ -450,8 +453,9 @@ BEGIN
                    count(*) FILTER (WHERE NOT v.shadow) OVER of_tenant AS nth,
                    sum(v.cost) OVER of_tenant AS spent
             FROM vyx.trader_versions v WHERE v.asked_to IS NULL AND v.effective_to IS NULL
-            WINDOW of_all AS (ORDER BY v.created_at, v.trader_id, v.version),
-                   of_tenant AS (PARTITION BY v.user_id ORDER BY v.created_at, v.trader_id, v.version)
+            -- Who begins a transaction and commits it late takes nobody's place.
+            WINDOW of_all AS (ORDER BY v.effective_from IS NULL, v.created_at, v.trader_id, v.version),
+                   of_tenant AS (PARTITION BY v.user_id ORDER BY v.effective_from IS NULL, v.created_at, v.trader_id, v.version)
         ), surplus AS MATERIALIZED (
             SELECT f.trader_id, f.version, f.shadow, CASE
                        WHEN f.nth_of_all > most THEN format('stopped: this server runs %s traders at most', most)
@@ -561,7 +565,7 @@ END;
 
 COMMENT ON FUNCTION vyx.newest_version(uuid) IS 'Whose a trader is or was, and how large its program; no row where nobody knows it.';
 
-CREATE VIEW vyx.unfolded AS
+CREATE VIEW vyx.unfolded WITH (security_invoker = true) AS
     SELECT t.close_time, d.trader_id, c.evaluated AS evaluations, coalesce(c.failed, 0) AS failures
     FROM vyx.tallies t
     CROSS JOIN LATERAL jsonb_to_recordset(t.counts) AS c(evaluated bigint, failed bigint, traders uuid[])
@@ -831,6 +835,7 @@ CREATE TRIGGER allow_changed AFTER UPDATE ON vyx.traders
 --   pending     [{trader_id, trader_version, symbol, interval, close_time, waiting_for}]
 --   signals     [{id, trader_id, trader_version, symbol, interval, open_time, close_time, price, metadata,
 --                kline_revision, engine}]   what fired; every (interval, close_time) of it is in cycles
+--   rounds      the most signals of one trader and symbol
 --   failures    [{trader_id, trader_version, cause, message, symbol, interval, close_time}]
 --   recovered   [trader_id]   whose program could not be evaluated before, and was now
 --   tallies     [{interval, close_time, counts}]   rows of vyx.tallies
@@ -915,11 +920,7 @@ BEGIN
 
     -- Normally one round. After an absence a pair may have fired on several candles, and whether a later one is
     -- within the cooldown of an earlier one is known only when that is written.
-    FOR round IN 1 .. (
-        SELECT coalesce(max(n), 0) FROM (
-            SELECT count(*) AS n FROM jsonb_to_recordset(batch -> 'signals') AS b(trader_id uuid, symbol text)
-            GROUP BY b.trader_id, b.symbol) AS pairs
-    ) LOOP
+    FOR round IN 1 .. (batch ->> 'rounds')::bigint LOOP
         SELECT r.seq, r.added INTO last_seq, added
             FROM vyx.write_round(batch -> 'signals', its_lane, round, last_seq, evaluated_at) r;
         written := written + added;
@@ -1330,189 +1331,6 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION vyx.own_trader(trader uuid) RETURNS vyx.traders
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    found_one vyx.traders;
-BEGIN
-    IF trader IS NULL THEN
-        RAISE EXCEPTION 'argument "id" must not be null' USING ERRCODE = 'null_value_not_allowed', HINT = 'Give a trader''s id.';
-    END IF;
-    SELECT t.* INTO found_one FROM vyx.traders t WHERE t.id = trader;
-    IF NOT FOUND THEN
-        RAISE EXCEPTION 'no trader "%"', trader
-            USING ERRCODE = 'undefined_object', HINT = 'SELECT id, name FROM vyx.traders lists yours.';
-    END IF;
-    RETURN found_one;
-END
-$$;
-
-COMMENT ON FUNCTION vyx.own_trader(uuid) IS 'The row of a trader that the caller may see; 42704 where there is none.';
-
--- The doors below run as their callers, who may call these two as well: so they look for themselves whose trader it is. A
--- built-in one is everybody's to see, and only a superuser's to change.
-CREATE FUNCTION vyx.begin_shadow(trader uuid, its_script text) RETURNS bigint
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    at constant timestamptz := vyx.effective_now();
-    beside vyx.trader_versions;
-    program json;
-    number bigint;
-BEGIN
-    PERFORM vyx.end_shadow(trader);
-    SELECT v.* INTO beside FROM vyx.traders t
-        JOIN vyx.trader_versions v ON v.trader_id = t.id AND v.version = t.version AND v.asked_to IS NULL AND v.effective_to IS NULL
-        WHERE t.id = trader AND t.state = 'running';
-    IF NOT FOUND THEN
-        RAISE EXCEPTION 'trader "%" does not run, so nothing can run beside it', trader
-            USING ERRCODE = 'object_not_in_prerequisite_state',
-                  HINT = format('Start it first: SELECT vyx_start_trader(%L). Or change it without shadow.', trader);
-    END IF;
-    program := vyx._compile(its_script, beside."interval");
-    SELECT max(v.version) + 1 INTO number FROM vyx.trader_versions v WHERE v.trader_id = trader;
-    INSERT INTO vyx.trader_versions (trader_id, version, user_id, script, program, "interval", symbols, min_quote_volume_24h,
-                                     fire_on, cooldown, max_lag, shadow, cost, lane, asked_from)
-    VALUES (trader, number, beside.user_id, its_script, program, beside."interval", beside.symbols, beside.min_quote_volume_24h,
-            beside.fire_on, beside.cooldown, beside.max_lag, true, beside.cost, beside.lane, at);
-    RETURN number;
-END
-$$;
-
-COMMENT ON FUNCTION vyx.begin_shadow(uuid, text) IS
-    'Begins a shadow of a running trader of the caller, in the place of the one it may have; returns its version.';
-
-CREATE FUNCTION vyx.end_shadow(trader uuid) RETURNS boolean
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-    -- Locked like a row that is changed: two who do this at once do it one after the other.
-    PERFORM FROM vyx.traders t
-        WHERE t.id = trader AND (t.user_id = vyx.uid() OR vyx.may_build_in()) FOR NO KEY UPDATE;
-    IF NOT FOUND THEN
-        RAISE EXCEPTION 'trader "%" is not yours', trader
-            USING ERRCODE = 'insufficient_privilege', HINT = 'Insert a trader of your own.';
-    END IF;
-    UPDATE vyx.trader_versions v SET asked_to = vyx.effective_now()
-        WHERE v.trader_id = trader AND v.shadow AND v.asked_to IS NULL AND v.effective_to IS NULL;
-    RETURN FOUND;
-END
-$$;
-
-COMMENT ON FUNCTION vyx.end_shadow(uuid) IS 'Asks for the end of the shadow of a trader of the caller; returns whether there was one.';
-
-CREATE FUNCTION @extschema@.vyx_change_trader(id uuid, script text, shadow boolean DEFAULT false) RETURNS bigint
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    trader constant vyx.traders := vyx.own_trader(vyx_change_trader.id);
-    number bigint;
-BEGIN
-    IF script IS NULL OR shadow IS NULL THEN
-        RAISE EXCEPTION 'arguments "script" and "shadow" must not be null'
-            USING ERRCODE = 'null_value_not_allowed', HINT = 'Give the whole new script.';
-    END IF;
-    IF shadow THEN
-        RETURN vyx.begin_shadow(trader.id, script);
-    END IF;
-    UPDATE vyx.traders t SET script = vyx_change_trader.script WHERE t.id = vyx_change_trader.id RETURNING t.version INTO number;
-    RETURN number;
-END
-$$;
-
-COMMENT ON FUNCTION @extschema@.vyx_change_trader(uuid, text, boolean) IS
-    'Gives a trader another script from the next close on; with shadow => true the new one runs beside the old one and delivers nothing. Returns the number of the new version.';
-
-CREATE FUNCTION vyx.shadow_of(trader uuid) RETURNS vyx.trader_versions
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    newest vyx.trader_versions;
-BEGIN
-    SELECT v.* INTO newest FROM vyx.trader_versions v WHERE v.trader_id = trader AND v.shadow ORDER BY v.version DESC LIMIT 1;
-    IF NOT FOUND THEN
-        RAISE EXCEPTION 'trader "%" has no shadow', trader
-            USING ERRCODE = 'undefined_object', HINT = 'SELECT vyx_change_trader(id, script, shadow => true) begins one.';
-    END IF;
-    RETURN newest;
-END
-$$;
-
-COMMENT ON FUNCTION vyx.shadow_of(uuid) IS 'The newest shadow of a trader, in force or ended; 42704 where there never was one.';
-
--- Only closes that both have evaluated are compared: from when both are in force, up to where every series of the interval
--- has come.
-CREATE FUNCTION @extschema@.vyx_shadow_diff(
-    id uuid, OUT symbol text, OUT close_time timestamptz, OUT fired_by text, OUT price float8, OUT metadata jsonb, OUT shadow_metadata jsonb
-) RETURNS SETOF record
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
-#variable_conflict use_column
-DECLARE
-    trader constant vyx.traders := vyx.own_trader(vyx_shadow_diff.id);
-    other constant vyx.trader_versions := vyx.shadow_of(vyx_shadow_diff.id);
-    until_then timestamptz;
-BEGIN
-    SELECT least(min(w.evaluated_through), other.effective_to - interval '1 millisecond') INTO until_then
-        FROM vyx.watermarks w WHERE w."interval" = other."interval" AND w.lane = other.lane;
-    RETURN QUERY
-        SELECT coalesce(c.symbol, s.symbol), coalesce(c.close_time, s.close_time),
-               CASE WHEN s.id IS NULL THEN 'current' WHEN c.id IS NULL THEN 'shadow' ELSE 'both' END,
-               coalesce(c.price, s.price), c.metadata, s.metadata
-        FROM (SELECT n.* FROM vyx.signals n WHERE n.trader_id = other.trader_id) AS c
-        FULL JOIN (SELECT n.* FROM vyx.shadow_signals n
-                   WHERE n.trader_id = other.trader_id AND n.trader_version = other.version) AS s
-            ON s.symbol = c.symbol AND s.close_time = c.close_time
-        WHERE coalesce(c.close_time, s.close_time) BETWEEN other.effective_from AND until_then
-          AND (c.id IS NULL OR s.id IS NULL OR c.metadata IS DISTINCT FROM s.metadata)
-        ORDER BY 2, 1;
-END
-$$;
-
-COMMENT ON FUNCTION @extschema@.vyx_shadow_diff(uuid) IS
-    'Where a trader and its shadow differ since the shadow began: who fired (current, shadow, or both with other metadata), oldest first. No rows: no difference so far.';
-
-CREATE FUNCTION @extschema@.vyx_promote_shadow(id uuid) RETURNS bigint
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    other constant vyx.trader_versions := vyx.shadow_of((vyx.own_trader(vyx_promote_shadow.id)).id);
-BEGIN
-    IF other.effective_to IS NOT NULL OR other.asked_to IS NOT NULL THEN
-        RAISE EXCEPTION 'the shadow of trader "%" has ended', vyx_promote_shadow.id
-            USING ERRCODE = 'object_not_in_prerequisite_state',
-                  HINT = 'The trader was changed or stopped since. Begin another: vyx_change_trader(id, script, shadow => true).';
-    END IF;
-    -- The change ends the shadow.
-    RETURN @extschema@.vyx_change_trader(vyx_promote_shadow.id, other.script);
-END
-$$;
-
-COMMENT ON FUNCTION @extschema@.vyx_promote_shadow(uuid) IS
-    'Makes a trader''s shadow the version in force from the next close on; returns its new number.';
-
-CREATE FUNCTION @extschema@.vyx_drop_shadow(id uuid) RETURNS boolean
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-    RETURN vyx.end_shadow((vyx.own_trader(vyx_drop_shadow.id)).id);
-END
-$$;
-
-COMMENT ON FUNCTION @extschema@.vyx_drop_shadow(uuid) IS 'Ends a trader''s shadow from the next close on; returns whether there was one. What it fired stays for a while.';
-
-COMMENT ON FUNCTION vyx.count_cycle() IS 'Adds what a cycle has gained to the metrics.';
-
-CREATE TRIGGER count AFTER INSERT OR UPDATE ON vyx.cycles
-    FOR EACH ROW WHEN (current_user = 'vyx_owner') EXECUTE FUNCTION vyx.count_cycle();
-
-COMMENT ON FUNCTION vyx.count_signals() IS 'Adds the numbers drawn for signals, and word of them, to the metrics.';
-
-CREATE TRIGGER count AFTER UPDATE ON vyx.writer
-    FOR EACH ROW WHEN (current_user = 'vyx_owner' AND NEW.seq > OLD.seq) EXECUTE FUNCTION vyx.count_signals();
-
-CREATE FUNCTION vyx.evaluation_state(OUT running bigint, OUT pending bigint, OUT dead_letters bigint, OUT skipped bigint)
-LANGUAGE sql STABLE SECURITY DEFINER
-BEGIN ATOMIC
-    SELECT (SELECT count(*) FROM vyx.traders t WHERE t.state = 'running'), (SELECT count(*) FROM vyx.pending),
-           (SELECT count(*) FROM vyx.failures), (SELECT coalesce(sum(w.skipped), 0)::bigint FROM vyx.watermarks w);
-END;
-
-COMMENT ON FUNCTION vyx.evaluation_state() IS 'What the tables say of evaluation, all tenants together, for vyx_metrics().';
-
 CREATE TABLE vyx.epochs (
     epoch    bigint PRIMARY KEY CHECK (epoch > 0),
     seq      bigint NOT NULL CHECK (seq >= 0),
@@ -1853,6 +1671,45 @@ END;
 
 COMMENT ON FUNCTION vyx.unpublished() IS 'A publication that vyx_publish() added vyx.signals to and that lacks it; null if there is none.';
 
+CREATE FUNCTION vyx.count_cycle() RETURNS trigger
+LANGUAGE c AS 'MODULE_PATHNAME', 'count_cycle_wrapper';
+
+COMMENT ON FUNCTION vyx.count_cycle() IS 'Adds what a cycle has gained to the metrics.';
+
+CREATE TRIGGER count AFTER INSERT OR UPDATE ON vyx.cycles
+    FOR EACH ROW WHEN (current_user = 'vyx_owner') EXECUTE FUNCTION vyx.count_cycle();
+
+CREATE FUNCTION vyx.count_signals() RETURNS trigger
+LANGUAGE c AS 'MODULE_PATHNAME', 'count_signals_wrapper';
+
+COMMENT ON FUNCTION vyx.count_signals() IS 'Adds the numbers drawn for signals, and word of them, to the metrics.';
+
+CREATE TRIGGER count AFTER UPDATE ON vyx.writer
+    FOR EACH ROW WHEN (current_user = 'vyx_owner' AND NEW.seq > OLD.seq) EXECUTE FUNCTION vyx.count_signals();
+
+CREATE FUNCTION vyx.evaluation_state(OUT running bigint, OUT pending bigint, OUT dead_letters bigint, OUT skipped bigint)
+LANGUAGE sql STABLE SECURITY DEFINER
+BEGIN ATOMIC
+    SELECT (SELECT count(*) FROM vyx.traders t WHERE t.state = 'running'), (SELECT count(*) FROM vyx.pending),
+           (SELECT count(*) FROM vyx.failures), (SELECT coalesce(sum(w.skipped), 0)::bigint FROM vyx.watermarks w);
+END;
+
+COMMENT ON FUNCTION vyx.evaluation_state() IS 'What the tables say of evaluation, all tenants together, for vyx_metrics().';
+
+-- Watermarks move as long as somebody's traders run; of others nothing is due.
+CREATE FUNCTION vyx.behind("interval" text, closed timestamptz) RETURNS TABLE (symbol text, through timestamptz)
+LANGUAGE sql STABLE SECURITY DEFINER
+BEGIN ATOMIC
+    SELECT w.symbol, min(w.evaluated_through)
+    FROM (SELECT DISTINCT v.lane FROM vyx.trader_versions v
+          WHERE v."interval" = behind."interval" AND v.effective_to IS NULL AND v.effective_from <= behind.closed) AS l
+    JOIN vyx.watermarks w ON w.lane = l.lane
+    WHERE w."interval" = behind."interval" AND w.evaluated_through < behind.closed
+    GROUP BY w.symbol;
+END;
+
+COMMENT ON FUNCTION vyx.behind(text, timestamptz) IS 'Symbols that were not evaluated up to a close although traders run there, and how far they were.';
+
 -- Who may see a trader is decided by the callers.
 CREATE FUNCTION vyx.states_of(wanted uuid[]) RETURNS TABLE (
     id uuid, user_id uuid, name text, "interval" text, state text, version bigint, since timestamptz, evaluations bigint,
@@ -1988,6 +1845,8 @@ COMMENT ON TABLE vyx.retries IS 'Failures that their owners want tried again. Ta
 
 COMMENT ON COLUMN vyx.retries.cause IS 'The cause to be tried again; empty: all of the trader''s.';
 
+SELECT pg_extension_config_dump('vyx.retries', '');
+
 CREATE FUNCTION @extschema@.vyx_retry(trader uuid, cause text DEFAULT NULL) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -2008,7 +1867,9 @@ BEGIN
     END IF;
     SELECT sum(jsonb_array_length(f.candles)) INTO candles FROM vyx.failures f
         WHERE f.trader_id = trader AND f.cause = coalesce(vyx_retry.cause, f.cause);
-    IF candles IS NOT NULL OR EXISTS (SELECT FROM vyx.resting r WHERE r.trader_id = trader) THEN
+    -- A wish for what there is not would be a row of anybody's choice.
+    IF candles IS NOT NULL
+       OR EXISTS (SELECT FROM vyx.resting r WHERE r.trader_id = trader AND r.cause = coalesce(vyx_retry.cause, r.cause)) THEN
         INSERT INTO vyx.retries (trader_id, cause, user_id) VALUES (trader, coalesce(vyx_retry.cause, ''), owner) ON CONFLICT DO NOTHING;
     END IF;
     RETURN coalesce(candles, 0);
@@ -2186,9 +2047,7 @@ COMMENT ON TABLE vyx.chores IS 'What vyx.maintain() does, and when next.';
 
 COMMENT ON COLUMN vyx.chores.place IS 'Where it goes on: after this trader.';
 
-INSERT INTO vyx.chores (chore, every) VALUES
-    ('usage', '1 minute'), ('signals', '1 minute'), ('traders', '1 minute'), ('limits', '1 minute'),
-    ('shadow_signals', '10 minutes'), ('failures', '1 hour'), ('resting', '1 hour'), ('versions', '1 hour');
+SELECT pg_extension_config_dump('vyx.chores', '');
 
 CREATE FUNCTION vyx.maintain() RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '20ms' SET timezone = 'UTC' AS $$
@@ -2200,6 +2059,13 @@ BEGIN
     -- A copy stays as it is until vyx_adopt().
     IF now = '-infinity' OR NOT EXISTS (SELECT FROM vyx.writer w JOIN pg_control_system() c ON c.system_identifier = w.system_identifier) THEN
         RETURN false;
+    END IF;
+    -- Not by the installation: a restored dump brings its own.
+    IF NOT EXISTS (SELECT FROM vyx.chores) THEN
+        INSERT INTO vyx.chores (chore, every) VALUES
+            ('usage', '1 minute'), ('signals', '1 minute'), ('traders', '1 minute'), ('limits', '1 minute'),
+            ('shadow_signals', '10 minutes'), ('failures', '1 hour'), ('resting', '1 hour'), ('versions', '1 hour')
+            ON CONFLICT DO NOTHING;
     END IF;
     -- One that is due in a day is from a market whose time has gone back.
     SELECT c.* INTO job FROM vyx.chores c WHERE c.due <= now OR c.due > now + interval '1 day'
@@ -2347,6 +2213,174 @@ END;
 
 COMMENT ON FUNCTION vyx.drop_versions(timestamptz) IS 'Deletes some versions that ended 30 days ago and that nothing refers to; returns whether there may be more.';
 
+CREATE FUNCTION vyx.own_trader(trader uuid) RETURNS vyx.traders
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    found_one vyx.traders;
+BEGIN
+    IF trader IS NULL THEN
+        RAISE EXCEPTION 'argument "id" must not be null' USING ERRCODE = 'null_value_not_allowed', HINT = 'Give a trader''s id.';
+    END IF;
+    SELECT t.* INTO found_one FROM vyx.traders t WHERE t.id = trader;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'no trader "%"', trader
+            USING ERRCODE = 'undefined_object', HINT = 'SELECT id, name FROM vyx.traders lists yours.';
+    END IF;
+    RETURN found_one;
+END
+$$;
+
+COMMENT ON FUNCTION vyx.own_trader(uuid) IS 'The row of a trader that the caller may see; 42704 where there is none.';
+
+-- The doors below run as their callers, who may call these two as well: so they look for themselves whose trader it is. A
+-- built-in one is everybody's to see, and only a superuser's to change.
+CREATE FUNCTION vyx.begin_shadow(trader uuid, its_script text) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    at constant timestamptz := vyx.effective_now();
+    beside vyx.trader_versions;
+    program json;
+    its_cost bigint;
+    number bigint;
+BEGIN
+    PERFORM vyx.end_shadow(trader);
+    SELECT v.* INTO beside FROM vyx.traders t
+        JOIN vyx.trader_versions v ON v.trader_id = t.id AND v.version = t.version AND v.asked_to IS NULL AND v.effective_to IS NULL
+        WHERE t.id = trader AND t.state = 'running';
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'trader "%" does not run, so nothing can run beside it', trader
+            USING ERRCODE = 'object_not_in_prerequisite_state',
+                  HINT = format('Start it first: SELECT vyx_start_trader(%L). Or change it without shadow.', trader);
+    END IF;
+    program := vyx._compile(its_script, beside."interval");
+    -- Evaluated at every close as the one beside it is, so it is paid for.
+    its_cost := json_array_length(program -> 'nodes') * coalesce(cardinality(beside.symbols), vyx._tracked_symbols());
+    PERFORM vyx.check_quota(t, its_cost) FROM vyx.traders t WHERE t.id = trader;
+    SELECT max(v.version) + 1 INTO number FROM vyx.trader_versions v WHERE v.trader_id = trader;
+    INSERT INTO vyx.trader_versions (trader_id, version, user_id, script, program, "interval", symbols, min_quote_volume_24h,
+                                     fire_on, cooldown, max_lag, shadow, cost, lane, asked_from)
+    VALUES (trader, number, beside.user_id, its_script, program, beside."interval", beside.symbols, beside.min_quote_volume_24h,
+            beside.fire_on, beside.cooldown, beside.max_lag, true, its_cost, beside.lane, at);
+    RETURN number;
+END
+$$;
+
+COMMENT ON FUNCTION vyx.begin_shadow(uuid, text) IS
+    'Begins a shadow of a running trader of the caller, in the place of the one it may have; returns its version.';
+
+CREATE FUNCTION vyx.end_shadow(trader uuid) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    -- Locked like a row that is changed: two who do this at once do it one after the other.
+    PERFORM FROM vyx.traders t
+        WHERE t.id = trader AND (t.user_id = vyx.uid() OR vyx.may_build_in()) FOR NO KEY UPDATE;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'trader "%" is not yours', trader
+            USING ERRCODE = 'insufficient_privilege', HINT = 'Insert a trader of your own.';
+    END IF;
+    UPDATE vyx.trader_versions v SET asked_to = vyx.effective_now()
+        WHERE v.trader_id = trader AND v.shadow AND v.asked_to IS NULL AND v.effective_to IS NULL;
+    RETURN FOUND;
+END
+$$;
+
+COMMENT ON FUNCTION vyx.end_shadow(uuid) IS 'Asks for the end of the shadow of a trader of the caller; returns whether there was one.';
+
+CREATE FUNCTION @extschema@.vyx_change_trader(id uuid, script text, shadow boolean DEFAULT false) RETURNS bigint
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    trader constant vyx.traders := vyx.own_trader(vyx_change_trader.id);
+    number bigint;
+BEGIN
+    IF script IS NULL OR shadow IS NULL THEN
+        RAISE EXCEPTION 'arguments "script" and "shadow" must not be null'
+            USING ERRCODE = 'null_value_not_allowed', HINT = 'Give the whole new script.';
+    END IF;
+    IF shadow THEN
+        RETURN vyx.begin_shadow(trader.id, script);
+    END IF;
+    UPDATE vyx.traders t SET script = vyx_change_trader.script WHERE t.id = vyx_change_trader.id RETURNING t.version INTO number;
+    RETURN number;
+END
+$$;
+
+COMMENT ON FUNCTION @extschema@.vyx_change_trader(uuid, text, boolean) IS
+    'Gives a trader another script from the next close on; with shadow => true the new one runs beside the old one and delivers nothing. Returns the number of the new version.';
+
+CREATE FUNCTION vyx.shadow_of(trader uuid) RETURNS vyx.trader_versions
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    newest vyx.trader_versions;
+BEGIN
+    SELECT v.* INTO newest FROM vyx.trader_versions v WHERE v.trader_id = trader AND v.shadow ORDER BY v.version DESC LIMIT 1;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'trader "%" has no shadow', trader
+            USING ERRCODE = 'undefined_object', HINT = 'SELECT vyx_change_trader(id, script, shadow => true) begins one.';
+    END IF;
+    RETURN newest;
+END
+$$;
+
+COMMENT ON FUNCTION vyx.shadow_of(uuid) IS 'The newest shadow of a trader, in force or ended; 42704 where there never was one.';
+
+-- Only closes that both have evaluated are compared: from when both are in force, up to where every series of the interval
+-- has come.
+CREATE FUNCTION @extschema@.vyx_shadow_diff(
+    id uuid, OUT symbol text, OUT close_time timestamptz, OUT fired_by text, OUT price float8, OUT metadata jsonb, OUT shadow_metadata jsonb
+) RETURNS SETOF record
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    trader constant vyx.traders := vyx.own_trader(vyx_shadow_diff.id);
+    other constant vyx.trader_versions := vyx.shadow_of(vyx_shadow_diff.id);
+    until_then timestamptz;
+BEGIN
+    SELECT least(min(w.evaluated_through), other.effective_to - interval '1 millisecond') INTO until_then
+        FROM vyx.watermarks w WHERE w."interval" = other."interval" AND w.lane = other.lane;
+    RETURN QUERY
+        SELECT coalesce(c.symbol, s.symbol), coalesce(c.close_time, s.close_time),
+               CASE WHEN s.id IS NULL THEN 'current' WHEN c.id IS NULL THEN 'shadow' ELSE 'both' END,
+               coalesce(c.price, s.price), c.metadata, s.metadata
+        FROM (SELECT n.* FROM vyx.signals n WHERE n.trader_id = other.trader_id) AS c
+        FULL JOIN (SELECT n.* FROM vyx.shadow_signals n
+                   WHERE n.trader_id = other.trader_id AND n.trader_version = other.version) AS s
+            ON s.symbol = c.symbol AND s.close_time = c.close_time
+        WHERE coalesce(c.close_time, s.close_time) BETWEEN other.effective_from AND until_then
+          AND (c.id IS NULL OR s.id IS NULL OR c.metadata IS DISTINCT FROM s.metadata)
+        ORDER BY 2, 1;
+END
+$$;
+
+COMMENT ON FUNCTION @extschema@.vyx_shadow_diff(uuid) IS
+    'Where a trader and its shadow differ since the shadow began: who fired (current, shadow, or both with other metadata), oldest first. No rows: no difference so far.';
+
+CREATE FUNCTION @extschema@.vyx_promote_shadow(id uuid) RETURNS bigint
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    other constant vyx.trader_versions := vyx.shadow_of((vyx.own_trader(vyx_promote_shadow.id)).id);
+BEGIN
+    IF other.effective_to IS NOT NULL OR other.asked_to IS NOT NULL THEN
+        RAISE EXCEPTION 'the shadow of trader "%" has ended', vyx_promote_shadow.id
+            USING ERRCODE = 'object_not_in_prerequisite_state',
+                  HINT = 'The trader was changed or stopped since. Begin another: vyx_change_trader(id, script, shadow => true).';
+    END IF;
+    -- The change ends the shadow.
+    RETURN @extschema@.vyx_change_trader(vyx_promote_shadow.id, other.script);
+END
+$$;
+
+COMMENT ON FUNCTION @extschema@.vyx_promote_shadow(uuid) IS
+    'Makes a trader''s shadow the version in force from the next close on; returns its new number.';
+
+CREATE FUNCTION @extschema@.vyx_drop_shadow(id uuid) RETURNS boolean
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN vyx.end_shadow((vyx.own_trader(vyx_drop_shadow.id)).id);
+END
+$$;
+
+COMMENT ON FUNCTION @extschema@.vyx_drop_shadow(uuid) IS 'Ends a trader''s shadow from the next close on; returns whether there was one. What it fired stays for a while.';
+
 SET LOCAL search_path = @extschema@, pg_temp;
 
 CREATE  FUNCTION vyx."_format"() RETURNS INT /* i32 */
@@ -2373,12 +2407,6 @@ CREATE  FUNCTION vyx."_warming"(
 STABLE PARALLEL SAFE  
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', '_warming_wrapper';
-
-CREATE FUNCTION vyx.count_cycle() RETURNS trigger
-LANGUAGE c AS 'MODULE_PATHNAME', 'count_cycle_wrapper';
-
-CREATE FUNCTION vyx.count_signals() RETURNS trigger
-LANGUAGE c AS 'MODULE_PATHNAME', 'count_signals_wrapper';
 
 CREATE  FUNCTION "vyx_backtest"(
 	"symbols" TEXT[], /* :: std :: option :: Option < Vec < Option < String > > > */
@@ -2749,7 +2777,7 @@ BEGIN
             ('pg_monitor', ARRAY['vyx_health', 'vyx_metrics', 'vyx_metrics_text', 'vyx_check']),
             -- Signals for who was away; and through whom they are carried.
             ('vyx_user', ARRAY['vyx_signals_since', 'read_cursor']),
-            ('pg_monitor', ARRAY['vyx_published', 'unpublished', 'evaluation_state']),
+            ('pg_monitor', ARRAY['vyx_published', 'unpublished', 'evaluation_state', 'behind']),
             ('vyx_operator', ARRAY['vyx_publish', 'vyx_unpublish', 'vyx_published', 'unpublished', 'is_published', 'check_publication_name',
                                    'publish_as_owner', 'unpublish_as_owner', 'remember_publication', 'forget_publication']),
             ('vyx_operator', ARRAY['vyx_trader_status', 'vyx_active_traders', 'vyx_usage', 'vyx_retry', 'vyx_forget_user', 'maintain']),

@@ -47,13 +47,13 @@ fn what_is_beyond_a_tenants_share_is_evaluated_after_everybody_elses_and_as_well
         session.one::<Option<bool>>(sql, &[]).filter(|all| *all)
     });
     // Of the same rule, where both were in force: the same signals, each once.
-    let differ = "WITH both AS (
+    let differ = "WITH common AS (
             SELECT max(v.effective_from) AS from_time, min(v.effective_to) AS to_time FROM (
                 SELECT trader_id, min(effective_from) AS effective_from, max(effective_to) AS effective_to
                 FROM vyx.trader_versions GROUP BY trader_id) AS v
         ), said AS (
             SELECT t.name, s.symbol, s.close_time FROM vyx.signals s JOIN vyx.traders t ON t.id = s.trader_id
-            CROSS JOIN both b WHERE s.close_time >= b.from_time AND s.close_time < b.to_time
+            CROSS JOIN common b WHERE s.close_time >= b.from_time AND s.close_time < b.to_time
         )
         SELECT count(*) FILTER (WHERE name = 'prompt'), count(*) FILTER (WHERE name = 'patient'),
                count(DISTINCT (symbol, close_time)) FROM said";
