@@ -102,6 +102,8 @@ fn realtime_shows_each_signal_once_and_to_its_owner_alone() {
         assert_eq!(session.one::<i64>("SELECT count(*) FROM public.vyx_builtin_traders", &[]), 1);
     }
     check_broadcasts(&stage, &admin);
+    // For the look at what always holds, when the server ends.
+    admin.run("ALTER ROLE postgres SUPERUSER");
 }
 
 /// A market, and a server that looks like Supabase's when vyx is created in it.
@@ -317,7 +319,7 @@ fn check_row_level_security(stage: &Stage, admin: &Session, records: &[Value]) {
     }
     assert!(seen[0] > seen[2] && seen[1] > seen[2] && seen[2] > 0, "{seen:?}");
     // Whoever has no claims, or none that names somebody, sees what is everybody's and breaks nothing for others.
-    for claims in ["{}", "{\"role\": \"authenticated\"}"] {
+    for claims in ["{}", "{\"role\": \"authenticated\"}", "{\"sub\": \"somebody\"}"] {
         admin.run(&format!("BEGIN; SELECT set_config('role', 'authenticated', true), set_config('request.jwt.claims', '{claims}', true)"));
         let ids: Vec<&str> = records.iter().filter_map(|record| value(record, "id").as_str()).collect();
         let all = ids.iter().filter(|id| admin.one(&format!("EXECUTE sees ('{id}')"), &[])).count();
