@@ -8,11 +8,12 @@ use std::time::Duration;
 use vyx_core::store::{Counter, Histogram};
 
 /// Columns of `vyx.cycles` that only ever rise.
-const COUNTED: [(&str, Counter); 12] = [
+const COUNTED: [(&str, Counter); 13] = [
     ("matched", Counter::Matched),
     ("unmatched", Counter::Unmatched),
     ("not_ready", Counter::NotReady),
     ("failed", Counter::Failed),
+    ("resting", Counter::Resting),
     ("fired", Counter::Fired),
     ("suppressed_cooldown", Counter::SuppressedCooldown),
     ("suppressed_lag", Counter::SuppressedLag),

@@ -78,6 +78,7 @@ named! {
         Unmatched "evaluations" ["outcome" = "unmatched"] "Evaluations of a trader on a symbol's candle.",
         NotReady "evaluations" ["outcome" = "not_ready"] "Evaluations of a trader on a symbol's candle.",
         Failed "evaluations_failed" "Evaluations that failed, or fired and could not be written; vyx.failures says why.",
+        Resting "evaluations_resting" "Evaluations left out because their trader failed too often in a row.",
         Fired "fired" "Matches that were news to their trader, suppressed ones included.",
         SuppressedCooldown "suppressed" ["reason" = "cooldown"] "Signals held back.",
         SuppressedLag "suppressed" ["reason" = "lag"] "Signals held back.",

@@ -8,7 +8,7 @@ use std::time::Duration;
 named! {
     /// What is timed.
     Histogram {
-        Wait "cycle_wait_seconds" "Until the candles of a close were complete, one each time that was longer than before.",
+        Wait "cycle_wait_seconds" "From the first sight of a close to its evaluation, spent on waiting for data; one each time that was longer than before.",
         Evaluate "cycle_evaluate_seconds" "Spent on evaluating, one each time a close is written.",
         Write "cycle_write_seconds" "Spent on writing up to the commit, one each time a close is written.",
         Lag "cycle_lag_seconds" "From a close to its evaluation in market time, one each time a close is written.",
