@@ -132,7 +132,7 @@ mod tests {
         for n in 0..9 {
             run(&if n % 2 == 0 { stop("busy") } else { start("busy") });
         }
-        let words = ["limit of 10 starts and stops a minute of tier \"free\"", "\"wait\":", "Try again in "];
+        let words = ["limit of 10 starts, stops and retries a minute of tier \"free\"", "\"wait\":", "Try again in "];
         check_failure(&start("busy"), "42501", &words);
         check_failure(&save("other", "running"), "42501", &words);
         run(&save("other", "stopped"));
@@ -358,7 +358,10 @@ mod tests {
         let shown = "SELECT failures || ' ' || (retry_at - since) || ' ' || last_error FROM vyx_active_traders() WHERE name = 'failed'";
         assert_eq!(one::<String>(shown), "2 00:01:00 no");
         assert_eq!(one::<i64>(&format!("SELECT vyx_retry('{failed}', 'write')")), 2);
-        assert_eq!(one::<i64>(&format!("SELECT vyx_retry('{failed}', 'write')")), 2, "to wish twice is to wish once");
+        let switches = "SELECT cardinality(switched) FROM vyx.tenants";
+        assert_eq!(one::<i32>(switches), 2, "as a start or stop it is counted");
+        assert_eq!(one::<i64>(&format!("SELECT vyx_retry('{failed}', 'write')")), 2);
+        assert_eq!(one::<i32>(switches), 2, "to wish twice is to wish once");
         assert_eq!(one::<i64>(&format!("SELECT vyx_retry('{failed}', 'nothing')")), 0);
         check_failure("SELECT vyx_retry(gen_random_uuid())", "42704", &["has run", "vyx.failures"]);
         check_failure("SELECT vyx_retry(NULL)", "22004", &["trader"]);

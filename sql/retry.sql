@@ -40,6 +40,10 @@ BEGIN
     IF candles IS NOT NULL
        OR EXISTS (SELECT FROM vyx.resting r WHERE r.trader_id = trader AND r.cause = coalesce(vyx_retry.cause, r.cause)) THEN
         INSERT INTO vyx.retries (trader_id, cause, user_id) VALUES (trader, coalesce(vyx_retry.cause, ''), owner) ON CONFLICT DO NOTHING;
+        -- What can be evaluated and fails, as too large metadata, could be asked for again at every close.
+        IF FOUND AND owner = speaker THEN
+            PERFORM vyx.note_switch(speaker);
+        END IF;
     END IF;
     RETURN coalesce(candles, 0);
 END

@@ -100,7 +100,7 @@ COMMENT ON COLUMN vyx.tiers.max_traders IS 'Most traders of one tenant that are 
 COMMENT ON COLUMN vyx.tiers.cost_per_close IS 'Most that one tenant''s running traders may cost together: of each the nodes of its program times the symbols it looks at.';
 COMMENT ON COLUMN vyx.tiers.signals_per_hour IS 'Most signals of one tenant in an hour of market time; what is over is suppressed and counted.';
 COMMENT ON COLUMN vyx.tiers.keep_signals IS 'How long a signal is kept, in market time; longer where a cooldown has to know of it.';
-COMMENT ON COLUMN vyx.tiers.switches_per_minute IS 'How often one tenant may start or stop traders in a minute of this machine''s clock.';
+COMMENT ON COLUMN vyx.tiers.switches_per_minute IS 'How often one tenant may start, stop or retry traders in a minute of this machine''s clock.';
 INSERT INTO vyx.tiers (tier, max_running_traders, max_traders, cost_per_close, signals_per_hour, keep_signals) VALUES
     ('anonymous', 0, 0, 0, 0, '24 hours'),
     ('free', 2, 100, 100000, 100, '24 hours'),
@@ -133,7 +133,7 @@ ALTER TABLE vyx.tenants FORCE ROW LEVEL SECURITY;
 COMMENT ON TABLE vyx.tenants IS 'Tenants, their tier and, where they log in as a role of their own, that role. A tenant''s first trader adds a row.';
 COMMENT ON COLUMN vyx.tenants.role_name IS 'The role whose sessions are this tenant''s; null where a JWT says who it is.';
 COMMENT ON COLUMN vyx.tenants.changed_at IS 'When its limits were last checked. Writing it makes concurrent checks wait for one another, or fail where they cannot see one another.';
-COMMENT ON COLUMN vyx.tenants.switched IS 'When it started or stopped traders within the last minute, by this machine''s clock.';
+COMMENT ON COLUMN vyx.tenants.switched IS 'When it started, stopped or retried traders within the last minute, by this machine''s clock.';
 
 -- The claim counts only in sessions of PostgREST's login role, because any session can SET that variable.
 -- SET ROLE is looked at before the login role; current_user would be the owner of whatever function runs.

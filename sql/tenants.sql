@@ -119,38 +119,45 @@ $$;
 COMMENT ON FUNCTION vyx.check_quota(vyx.traders, bigint) IS
     'Raises 42501 when a trader that wants to run is over its tenant''s or the server''s limit; returns whether it is evaluated promptly (0) or after everybody else (1).';
 
--- A start or stop that is rolled back has not happened and is not counted.
-CREATE FUNCTION vyx.count_switch() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+-- What is rolled back has not happened and is not counted.
+CREATE FUNCTION vyx.note_switch(tenant uuid) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    limits vyx.tiers;
+    limits constant vyx.tiers := vyx.lock_tenant(tenant);
     recent timestamptz[];
     oldest timestamptz;
     moment timestamptz;
 BEGIN
-    IF NEW.user_id IS NULL OR NEW.user_id IS DISTINCT FROM vyx.uid() THEN
-        RETURN NULL;   -- what an administrator does is not the tenant's doing
-    END IF;
-    limits := vyx.lock_tenant(NEW.user_id);
     IF limits.switches_per_minute IS NULL THEN
-        RETURN NULL;
+        RETURN;
     END IF;
     moment := clock_timestamp();
     -- Moments to come are from before the clock was put back.
     SELECT ARRAY(SELECT s.at FROM unnest(t.switched) AS s(at) WHERE s.at > moment - interval '1 minute' AND s.at <= moment
                  ORDER BY s.at)
-        INTO recent FROM vyx.tenants t WHERE t.user_id = NEW.user_id;
+        INTO recent FROM vyx.tenants t WHERE t.user_id = tenant;
     IF cardinality(recent) >= limits.switches_per_minute THEN
         oldest := recent[cardinality(recent) - limits.switches_per_minute + 1];
-        PERFORM vyx.over_limit(limits.switches_per_minute, 'starts and stops a minute', limits.tier,
+        PERFORM vyx.over_limit(limits.switches_per_minute, 'starts, stops and retries a minute', limits.tier,
                                format('Try again in %s s.', w.seconds), w.seconds)
             FROM (SELECT greatest(ceil(extract(epoch FROM oldest - moment) + 60), 1)::integer AS seconds) AS w;
     END IF;
-    UPDATE vyx.tenants t SET switched = recent || moment WHERE t.user_id = NEW.user_id;
+    UPDATE vyx.tenants t SET switched = recent || moment WHERE t.user_id = tenant;
+END
+$$;
+COMMENT ON FUNCTION vyx.note_switch(uuid) IS 'Counts a tenant''s start, stop or retry; 42501 with the seconds to wait where there were too many within a minute.';
+
+CREATE FUNCTION vyx.count_switch() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    -- What an administrator does is not the tenant's doing.
+    IF NEW.user_id = vyx.uid() THEN
+        PERFORM vyx.note_switch(NEW.user_id);
+    END IF;
     RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION vyx.count_switch() IS 'Counts a tenant''s start or stop of a trader; 42501 with the seconds to wait where there were too many within a minute.';
+COMMENT ON FUNCTION vyx.count_switch() IS 'Counts a start or stop of a trader by its tenant.';
 
 -- Limits that fall after they were kept to.
 
