@@ -29,6 +29,7 @@ const OF_THE_TABLES: [(&str, &str); 7] = [
          WHERE c.evaluated <> c.matched + c.unmatched + c.not_ready OR c.fired > c.matched OR c.series > c.expected",
     ),
     (
+        // A dump keeps what waits and not the cycles in which it was put off: there the number falls below zero.
         // Whatever column says why a pair that fired is no signal; where signals were deleted, fewer are left.
         "what fired is neither written nor accounted for",
         "SELECT c.\"interval\", c.close_time, c.fired, c.kept, c.failed, c.waiting, written.n AS written, put_off.n AS put_off
@@ -42,7 +43,7 @@ const OF_THE_TABLES: [(&str, &str); 7] = [
                              WHERE s.\"interval\" = c.\"interval\" AND s.close_time = c.close_time) AS written
          CROSS JOIN LATERAL (SELECT count(*) AS n FROM vyx.pending p
                              WHERE p.\"interval\" = c.\"interval\" AND p.close_time = c.close_time) AS put_off
-         WHERE c.waiting <> put_off.n OR c.fired - c.kept < written.n
+         WHERE c.waiting > put_off.n OR c.waiting BETWEEN 0 AND put_off.n - 1 OR c.fired - c.kept < written.n
             OR c.fired - c.kept - c.failed > written.n AND pg_stat_get_tuples_deleted('vyx.signals'::regclass) = 0",
     ),
     (
@@ -118,9 +119,16 @@ pub fn check(session: &Session, log: &str) -> Result<(), String> {
     // Whatever stands in front of Postgres' own in this database.
     let run = |sql: &str| session.try_run(sql).map_err(|error| format!("{sql}\n{error:?}"));
     run("SET search_path = pg_catalog")?;
-    let home = "SELECT quote_ident(n.nspname) FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE extname = 'vyx'";
-    let Some(home) = found(session, home, &[])? else { return Ok(()) };
-    run(&format!("SET search_path = pg_catalog, {}", home.trim_matches(['(', ')'])))?;
+    if found(session, "SELECT current_setting('is_superuser') WHERE current_setting('is_superuser') = 'on'", &[])?
+        .is_none()
+    {
+        return Ok(()); // the test has taken its rights away from this login
+    }
+    let home = "SELECT quote_ident(n.nspname) FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
+                WHERE e.extname = 'vyx'";
+    let homes = session.try_rows(home, &[]).map_err(|error| format!("{home}\n{error:?}"))?;
+    let Some(home) = homes.first() else { return Ok(()) };
+    run(&format!("SET search_path = pg_catalog, {}", home.get::<_, String>(0)))?;
     for (word, sql) in OF_THE_TABLES {
         nothing(session, word, sql, &[])?;
     }
