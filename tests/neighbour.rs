@@ -147,7 +147,7 @@ fn tidy(stage: &Stage, session: &Session) {
     is_well(session);
     let log = stage.cluster.log();
     let lines = log.lines().filter(|line| line.contains("vyx evaluate: a table of vyx is locked")).count();
-    assert_eq!(lines, 1, "said once\n{log}");
+    assert!((1..=2).contains(&lines), "said once by each process that evaluates\n{log}");
 
     // Many evaluate at once, some of them at a level at which the server refuses what conflicts.
     let cluster = &stage.cluster;
