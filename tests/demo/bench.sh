@@ -8,7 +8,7 @@ prepare_tests
 cluster_dir "$TEST/e2e"
 
 report=$VYX/bench.txt
-benches=(vyx-core:ring vyx-feed:wire vyx-feed:ingest vyx-engine:evaluate vyx-compiler:rhai vyx-tests:traders vyx-tests:signals vyx-tests:sql vyx-tests:ingest)
+benches=(vyx-core:ring vyx-feed:wire vyx-feed:ingest vyx-engine:evaluate vyx-compiler:rhai vyx-tests:traders vyx-tests:signals vyx-tests:sql vyx-tests:ingest vyx-tests:delivery)
 export VYX_PG_CONFIG=$PG_COPY VYX_BIN=$BIN VYX_RUN=$TEST/e2e
 
 # What the engine is compared with, in a virtual environment of its own. Where it cannot be made, that part is skipped.
