@@ -67,7 +67,8 @@ use pgrx::prelude::*;
 
 ::pgrx::pg_module_magic!(name, version);
 
-// The tables come first and the rights last, over everything; in between, each file after the one it builds on.
+// The tables come first and the rights last, over everything. Each file requires the one before it, so that the install
+// script is the same wherever it is made: the upgrade script is compared with it.
 extension_sql_file!("../sql/schema.sql", name = "schema", bootstrap);
 extension_sql_file!("../sql/tenants.sql", name = "tenants", requires = ["schema"]);
 extension_sql_file!("../sql/usage.sql", name = "usage", requires = ["tenants"]);
@@ -76,18 +77,16 @@ extension_sql_file!("../sql/status.sql", name = "status", requires = ["traders"]
 extension_sql_file!("../sql/retry.sql", name = "retry", requires = ["status"]);
 extension_sql_file!("../sql/forget.sql", name = "forget", requires = ["retry"]);
 extension_sql_file!("../sql/upkeep.sql", name = "upkeep", requires = ["forget"]);
-extension_sql_file!("../sql/evaluate.sql", name = "evaluate", requires = ["traders"]);
+extension_sql_file!("../sql/evaluate.sql", name = "evaluate", requires = ["upkeep"]);
 extension_sql_file!("../sql/shadow.sql", name = "shadow", requires = ["evaluate"]);
 extension_sql_file!("../sql/cron.sql", name = "cron", requires = ["shadow"]);
-extension_sql_file!("../sql/resume.sql", name = "resume", requires = ["evaluate"]);
+extension_sql_file!("../sql/resume.sql", name = "resume", requires = ["cron"]);
 extension_sql_file!("../sql/publish.sql", name = "publish", requires = ["resume"]);
-extension_sql_file!("../sql/metrics.sql", name = "metrics", requires = ["evaluate"]);
+extension_sql_file!("../sql/metrics.sql", name = "metrics", requires = ["publish"]);
 extension_sql_file!(
     "../sql/functions.sql",
     name = "functions",
     requires = [
-        "cron",
-        "publish",
         "metrics",
         vyx_klines,
         vyx_closes,
