@@ -1264,7 +1264,9 @@ DECLARE
     batch jsonb;
 BEGIN
     -- All or none, without waiting: who drops the extension would otherwise wait for one of them, and this for another.
-    LOCK TABLE vyx.writer, vyx.watermarks, vyx.trader_versions, vyx.pending, vyx.cycles, vyx.failures, vyx.signals
+    LOCK TABLE vyx.writer, vyx.watermarks, vyx.trader_versions, vyx.pending, vyx.cycles, vyx.failures, vyx.chores,
+        vyx.delivered, vyx.epochs, vyx.forgotten, vyx.published, vyx.resting, vyx.retries, vyx.reviews,
+        vyx.shadow_signals, vyx.tallies, vyx.tenants, vyx.tiers, vyx.usage, vyx.signals
         IN ACCESS SHARE MODE NOWAIT;
     batch := vyx._evaluate_batch("interval");
     IF batch IS NULL THEN
