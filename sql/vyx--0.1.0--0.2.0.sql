@@ -5,11 +5,11 @@ SET LOCAL search_path = pg_catalog, pg_temp;
 
 DROP FUNCTION vyx.check_quota;
 
+DROP FUNCTION @extschema@.vyx_trader_status;
+
 DROP FUNCTION vyx.record_cycles;
 
 DROP FUNCTION vyx.write_signals;
-
-DROP FUNCTION @extschema@.vyx_trader_status;
 
 DROP FUNCTION @extschema@.vyx_health;
 
@@ -72,7 +72,7 @@ COMMENT ON COLUMN vyx.tiers.signals_per_hour IS 'Most signals of one tenant in a
 
 COMMENT ON COLUMN vyx.tiers.keep_signals IS 'How long a signal is kept, in market time; longer where a cooldown has to know of it.';
 
-COMMENT ON COLUMN vyx.tiers.switches_per_minute IS 'How often one tenant may start or stop traders in a minute of this machine''s clock.';
+COMMENT ON COLUMN vyx.tiers.switches_per_minute IS 'How often one tenant may start, stop or retry traders in a minute of this machine''s clock.';
 
 -- A dump holds these rows too and is restored over those just made: the later row wins.
 CREATE OR REPLACE FUNCTION vyx.replace_tier() RETURNS trigger
@@ -93,7 +93,27 @@ COMMENT ON TABLE vyx.tenants IS 'Tenants, their tier and, where they log in as a
 
 COMMENT ON COLUMN vyx.tenants.changed_at IS 'When its limits were last checked. Writing it makes concurrent checks wait for one another, or fail where they cannot see one another.';
 
-COMMENT ON COLUMN vyx.tenants.switched IS 'When it started or stopped traders within the last minute, by this machine''s clock.';
+COMMENT ON COLUMN vyx.tenants.switched IS 'When it started, stopped or retried traders within the last minute, by this machine''s clock.';
+
+-- The claim counts only in sessions of PostgREST's login role, because any session can SET that variable.
+-- SET ROLE is looked at before the login role; current_user would be the owner of whatever function runs.
+CREATE OR REPLACE FUNCTION vyx.uid() RETURNS uuid
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    -- Not current_setting(): where vyx is not preloaded nobody reserves the name, and any session could SET it.
+    jwt_logins constant text[] := regexp_split_to_array(coalesce(vyx._jwt_logins(), 'authenticator'), '\s*,\s*');
+    acting constant text := coalesce(nullif(current_setting('role'), 'none'), session_user::text);
+    sub text;
+BEGIN
+    IF session_user::text = ANY (jwt_logins) THEN
+        sub := coalesce(nullif(current_setting('request.jwt.claim.sub', true), ''),
+                        nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'sub');
+        -- A sub that is no UUID names nobody and is no error: Realtime asks on behalf of all subscribers in one statement.
+        RETURN CASE WHEN sub ~ '^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$' THEN sub::uuid END;
+    END IF;
+    RETURN (SELECT t.user_id FROM vyx.tenants t WHERE t.role_name = acting);
+END
+$$;
 
 ALTER TABLE vyx.trader_versions
     ADD COLUMN cost bigint NOT NULL DEFAULT 0 CHECK (cost >= 0),
@@ -367,42 +387,51 @@ $$;
 COMMENT ON FUNCTION vyx.check_quota(vyx.traders, bigint) IS
     'Raises 42501 when a trader that wants to run is over its tenant''s or the server''s limit; returns whether it is evaluated promptly (0) or after everybody else (1).';
 
--- A start or stop that is rolled back has not happened and is not counted.
-CREATE FUNCTION vyx.count_switch() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+-- What is rolled back has not happened and is not counted.
+CREATE FUNCTION vyx.note_switch(tenant uuid) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    limits vyx.tiers;
+    limits constant vyx.tiers := vyx.lock_tenant(tenant);
     recent timestamptz[];
     oldest timestamptz;
     moment timestamptz;
 BEGIN
-    IF NEW.user_id IS NULL OR NEW.user_id IS DISTINCT FROM vyx.uid() THEN
-        RETURN NULL;   -- what an administrator does is not the tenant's doing
-    END IF;
-    limits := vyx.lock_tenant(NEW.user_id);
     IF limits.switches_per_minute IS NULL THEN
-        RETURN NULL;
+        RETURN;
     END IF;
     moment := clock_timestamp();
     -- Moments to come are from before the clock was put back.
     SELECT ARRAY(SELECT s.at FROM unnest(t.switched) AS s(at) WHERE s.at > moment - interval '1 minute' AND s.at <= moment
                  ORDER BY s.at)
-        INTO recent FROM vyx.tenants t WHERE t.user_id = NEW.user_id;
+        INTO recent FROM vyx.tenants t WHERE t.user_id = tenant;
     IF cardinality(recent) >= limits.switches_per_minute THEN
         oldest := recent[cardinality(recent) - limits.switches_per_minute + 1];
-        PERFORM vyx.over_limit(limits.switches_per_minute, 'starts and stops a minute', limits.tier,
+        PERFORM vyx.over_limit(limits.switches_per_minute, 'starts, stops and retries a minute', limits.tier,
                                format('Try again in %s s.', w.seconds), w.seconds)
             FROM (SELECT greatest(ceil(extract(epoch FROM oldest - moment) + 60), 1)::integer AS seconds) AS w;
     END IF;
-    UPDATE vyx.tenants t SET switched = recent || moment WHERE t.user_id = NEW.user_id;
+    UPDATE vyx.tenants t SET switched = recent || moment WHERE t.user_id = tenant;
+END
+$$;
+
+COMMENT ON FUNCTION vyx.note_switch(uuid) IS 'Counts a tenant''s start, stop or retry; 42501 with the seconds to wait where there were too many within a minute.';
+
+CREATE FUNCTION vyx.count_switch() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    -- What an administrator does is not the tenant's doing.
+    IF NEW.user_id = vyx.uid() THEN
+        PERFORM vyx.note_switch(NEW.user_id);
+    END IF;
     RETURN NULL;
 END
 $$;
 
-COMMENT ON FUNCTION vyx.count_switch() IS 'Counts a tenant''s start or stop of a trader; 42501 with the seconds to wait where there were too many within a minute.';
+COMMENT ON FUNCTION vyx.count_switch() IS 'Counts a start or stop of a trader by its tenant.';
 
+-- Also while a dump is restored, which sets row_security to off: the owner of the table would be refused.
 CREATE FUNCTION vyx.ask_review() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET row_security = on AS $$
 BEGIN
     IF TG_TABLE_NAME = 'tenants' THEN
         INSERT INTO vyx.reviews (user_id) VALUES (NEW.user_id);
@@ -823,6 +852,513 @@ CREATE TRIGGER allow_new AFTER INSERT ON vyx.traders
 
 CREATE TRIGGER allow_changed AFTER UPDATE ON vyx.traders
     FOR EACH ROW WHEN (NEW.state <> OLD.state AND CURRENT_USER <> 'vyx_owner') EXECUTE FUNCTION vyx.count_switch();
+
+-- Who may see a trader is decided by the callers.
+CREATE FUNCTION vyx.states_of(wanted uuid[]) RETURNS TABLE (
+    id uuid, user_id uuid, name text, "interval" text, state text, version bigint, since timestamptz, evaluations bigint,
+    signals bigint, last_signal timestamptz, failures bigint, cost bigint, lane text, waiting bigint, warming integer,
+    retry_at timestamptz, last_error text
+) LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 10 AS $$
+    WITH unfolded AS MATERIALIZED (
+        SELECT f.trader_id, sum(f.evaluations) AS evaluations FROM vyx.unfolded f
+        WHERE f.trader_id = ANY (wanted) GROUP BY f.trader_id
+    ), known AS (
+        SELECT t.id, t.user_id, t.name, t."interval", t.version, t.last_error, v.program, v.symbols, v.cost, v.lane, r.since AS resting, r.retry_at,
+               -- The database may have ended its version without having told its row yet.
+               w.running, CASE WHEN w.running THEN coalesce(v.effective_from, v.asked_from)
+                               ELSE coalesce(v.effective_to, v.asked_to) END AS since,
+               (SELECT max(m.evaluated_through) FROM vyx.watermarks m
+                WHERE m."interval" = t."interval" AND m.lane = coalesce(v.lane, 0)) AS through
+        FROM vyx.traders t
+        LEFT JOIN LATERAL (SELECT o.* FROM vyx.trader_versions o WHERE o.trader_id = t.id AND NOT o.shadow
+                           ORDER BY o.version DESC LIMIT 1) AS v ON true
+        CROSS JOIN LATERAL (SELECT t.state = 'running' AND v.asked_to IS NULL AND v.effective_to IS NULL AS running) AS w
+        LEFT JOIN vyx.resting r ON r.trader_id = t.id AND r.trader_version = v.version AND r.retry_at IS NOT NULL AND w.running
+        WHERE t.id = ANY (wanted)
+    )
+    SELECT k.id, k.user_id, k.name, k."interval",
+           -- It does what its owner wants when a candle of its interval has been evaluated since.
+           CASE WHEN k.resting IS NOT NULL THEN 'error'
+                WHEN k.since IS NULL OR k.through >= k.since THEN CASE WHEN k.running THEN 'running' ELSE 'stopped' END
+                WHEN k.running THEN 'starting'
+                ELSE 'stopping' END,
+           k.version, coalesce(k.resting, k.since),
+           coalesce(u.evaluations, 0)::bigint + coalesce(f.evaluations, 0)::bigint, coalesce(u.signals, 0)::bigint + s.signals, s.last_signal,
+           (SELECT coalesce(sum(d.attempts), 0)::bigint FROM vyx.failures d WHERE d.trader_id = k.id),
+           k.cost, CASE k.lane WHEN 0 THEN 'prompt' WHEN 1 THEN 'after everybody else' END,
+           (SELECT count(*) FROM vyx.pending p WHERE p.trader_id = k.id),
+           CASE WHEN k.running THEN vyx._warming(k.program::text, k.symbols) END,
+           k.retry_at, k.last_error
+    FROM known k
+    CROSS JOIN LATERAL (SELECT count(*) AS signals, max(i.close_time) AS last_signal FROM vyx.signals i WHERE i.trader_id = k.id) AS s
+    LEFT JOIN LATERAL (SELECT sum(d.evaluations) AS evaluations, sum(d.signals) AS signals FROM vyx.usage d WHERE d.trader_id = k.id) AS u ON true
+    LEFT JOIN unfolded f ON f.trader_id = k.id
+$$;
+
+COMMENT ON FUNCTION vyx.states_of(uuid[]) IS 'What traders do, a row each.';
+
+CREATE FUNCTION @extschema@.vyx_trader_status(
+    id uuid, OUT name text, OUT state text, OUT version bigint, OUT since timestamptz, OUT evaluations bigint,
+    OUT signals bigint, OUT last_signal timestamptz, OUT failures bigint, OUT cost bigint, OUT lane text, OUT waiting bigint,
+    OUT warming integer, OUT retry_at timestamptz, OUT last_error text
+) LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM FROM vyx.traders t WHERE t.id = $1 AND (t.user_id = vyx.uid() OR vyx.is_operator());
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'no trader "%"', $1
+            USING ERRCODE = 'undefined_object', HINT = 'SELECT id, name FROM vyx.traders lists yours.';
+    END IF;
+    SELECT s.name, s.state, s.version, s.since, s.evaluations, s.signals, s.last_signal, s.failures, s.cost, s.lane, s.waiting,
+           s.warming, s.retry_at, s.last_error
+    INTO name, state, version, since, evaluations, signals, last_signal, failures, cost, lane, waiting, warming, retry_at, last_error
+    FROM vyx.states_of(ARRAY[$1]) s;
+END
+$$;
+
+COMMENT ON FUNCTION @extschema@.vyx_trader_status(uuid) IS
+    'What a trader does: stopped, starting, running, stopping or error (until retry_at), since when (market time); its evaluations, signals, dead letters and cost (nodes times symbols); how many evaluations wait, and how many symbols lack history.';
+
+CREATE FUNCTION @extschema@.vyx_active_traders(
+    OUT id uuid, OUT user_id uuid, OUT name text, OUT "interval" text, OUT state text, OUT version bigint, OUT since timestamptz,
+    OUT evaluations bigint, OUT signals bigint, OUT last_signal timestamptz, OUT failures bigint, OUT cost bigint, OUT lane text,
+    OUT waiting bigint, OUT warming integer, OUT retry_at timestamptz, OUT last_error text
+) RETURNS SETOF record
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    speaker constant uuid := vyx.uid();
+    sees_all constant boolean := vyx.is_operator();
+BEGIN
+    RETURN QUERY
+    SELECT s.id, s.user_id, s.name, s."interval", s.state, s.version, s.since, s.evaluations, s.signals, s.last_signal, s.failures,
+           s.cost, s.lane, s.waiting, s.warming, s.retry_at,
+           -- Of what belongs to everybody the errors are its author's: they may quote the script.
+           CASE WHEN sees_all OR s.user_id IS NOT NULL THEN s.last_error END
+    FROM vyx.states_of(ARRAY(
+        SELECT t.id FROM vyx.traders t
+        WHERE (sees_all OR t.user_id = speaker OR t.user_id IS NULL)
+          AND (t.state = 'running'
+               OR EXISTS (SELECT FROM vyx.trader_versions v WHERE v.trader_id = t.id AND (v.effective_to IS NULL OR NOT EXISTS (
+                   SELECT FROM vyx.watermarks w
+                   WHERE w."interval" = v."interval" AND w.lane = v.lane AND w.evaluated_through >= v.effective_to))))
+    )) s
+    WHERE s.state <> 'stopped'
+    ORDER BY s.user_id, s.name, s.id;
+END
+$$;
+
+COMMENT ON FUNCTION @extschema@.vyx_active_traders() IS
+    'The caller''s traders that run or are about to, or are stopping, and those that belong to everybody, as vyx_trader_status() tells of them. Operators see all.';
+
+-- The doors. They run as their caller, so row level security decides which traders there are.
+CREATE OR REPLACE FUNCTION vyx.set_trader_state(trader uuid, wish text) RETURNS text
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    its_name text;
+BEGIN
+    IF trader IS NULL THEN
+        RAISE EXCEPTION 'argument "id" must not be null' USING ERRCODE = 'null_value_not_allowed', HINT = 'Give a trader''s id.';
+    END IF;
+    UPDATE vyx.traders t SET state = wish WHERE t.id = trader AND t.state <> wish;
+    IF NOT FOUND THEN
+        SELECT t.name INTO its_name FROM vyx.traders t WHERE t.id = trader;
+        IF FOUND THEN
+            RAISE NOTICE 'trader "%" is % already', its_name, wish;
+        END IF;
+    END IF;
+    RETURN (SELECT s.state FROM @extschema@.vyx_trader_status(trader) s);
+END
+$$;
+
+COMMENT ON FUNCTION @extschema@.vyx_start_trader(uuid) IS 'Lets a trader run from the next close on; returns its state. What runs already is left as it is.';
+
+COMMENT ON FUNCTION @extschema@.vyx_stop_trader(uuid) IS 'Stops a trader from the next close on; returns its state. What is stopped already is left as it is.';
+
+CREATE TABLE vyx.retries (
+    trader_id uuid NOT NULL,
+    cause     text NOT NULL CHECK (octet_length(cause) <= 64),
+    user_id   uuid,
+    PRIMARY KEY (trader_id, cause)
+);
+
+ALTER TABLE vyx.retries ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE vyx.retries FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE vyx.retries IS 'Failures that their owners want tried again. Taken by vyx.redrive().';
+
+COMMENT ON COLUMN vyx.retries.cause IS 'The cause to be tried again; empty: all of the trader''s.';
+
+SELECT pg_extension_config_dump('vyx.retries', '');
+
+CREATE FUNCTION @extschema@.vyx_retry(trader uuid, cause text DEFAULT NULL) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    speaker constant uuid := vyx.uid();
+    sees_all constant boolean := vyx.is_operator();
+    owner uuid;
+    candles bigint;
+BEGIN
+    IF trader IS NULL THEN
+        RAISE EXCEPTION 'argument "trader" must not be null' USING ERRCODE = 'null_value_not_allowed', HINT = 'Give a trader''s id.';
+    END IF;
+    -- The newest version is the owner's word too, of a trader that is deleted.
+    SELECT v.user_id INTO owner FROM vyx.trader_versions v
+        WHERE v.trader_id = trader AND (sees_all OR v.user_id = speaker) ORDER BY v.version DESC LIMIT 1;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'no trader "%" has run', trader
+            USING ERRCODE = 'undefined_object', HINT = 'SELECT trader_id, cause, message FROM vyx.failures lists what failed.';
+    END IF;
+    SELECT sum(jsonb_array_length(f.candles)) INTO candles FROM vyx.failures f
+        WHERE f.trader_id = trader AND f.cause = coalesce(vyx_retry.cause, f.cause);
+    -- A wish for what there is not would be a row of anybody's choice.
+    IF candles IS NOT NULL
+       OR EXISTS (SELECT FROM vyx.resting r WHERE r.trader_id = trader AND r.cause = coalesce(vyx_retry.cause, r.cause)) THEN
+        INSERT INTO vyx.retries (trader_id, cause, user_id) VALUES (trader, coalesce(vyx_retry.cause, ''), owner) ON CONFLICT DO NOTHING;
+        -- What can be evaluated and fails, as too large metadata, could be asked for again at every close.
+        IF FOUND AND owner = speaker THEN
+            PERFORM vyx.note_switch(speaker);
+        END IF;
+    END IF;
+    RETURN coalesce(candles, 0);
+END
+$$;
+
+COMMENT ON FUNCTION @extschema@.vyx_retry(uuid, text) IS
+    'Has what failed of a trader tried again, of one cause or all, from the next close on, and lets a resting trader run again; returns of how many candles. What is too old by now fails again.';
+
+-- Called under the writer's lock, so no batch writes these tables meanwhile.
+CREATE FUNCTION vyx.redrive() RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    most constant integer := 20;   -- of at most 100 candles for each cause
+    wished uuid[];
+    redriven bigint;
+BEGIN
+    WITH wish AS (
+        DELETE FROM vyx.retries r WHERE r.ctid = ANY (ARRAY(SELECT o.ctid FROM vyx.retries o LIMIT most FOR UPDATE SKIP LOCKED))
+        RETURNING r.trader_id, r.cause
+    ), taken AS (
+        DELETE FROM vyx.failures f
+        USING (SELECT o.trader_id, o.trader_version, o.cause FROM vyx.failures o
+               JOIN wish w ON w.trader_id = o.trader_id AND w.cause IN ('', o.cause)
+               FOR UPDATE OF o SKIP LOCKED) AS free
+        WHERE f.trader_id = free.trader_id AND f.trader_version = free.trader_version AND f.cause = free.cause
+        RETURNING f.trader_id, f.trader_version, f.user_id, f."interval", f.candles
+    ), put_off AS (
+        INSERT INTO vyx.pending AS p (trader_id, trader_version, user_id, symbol, "interval", close_time, waiting_for, since)
+        SELECT DISTINCT t.trader_id, t.trader_version, t.user_id, c.candle ->> 0, t."interval", vyx.at((c.candle ->> 1)::bigint),
+               'a retry', vyx.effective_now()
+        FROM taken t
+        CROSS JOIN LATERAL jsonb_array_elements(t.candles) AS c(candle)
+        JOIN vyx.trader_versions v ON v.trader_id = t.trader_id AND v.version = t.trader_version
+        ON CONFLICT DO NOTHING
+        RETURNING p.trader_id, p.trader_version, p."interval", p.close_time
+    ), counted AS (
+        UPDATE vyx.cycles c SET waiting = c.waiting + n.candles, failed = greatest(c.failed - n.candles, 0)
+        FROM (SELECT p."interval", p.close_time, v.lane, count(*) AS candles
+              FROM put_off p JOIN vyx.trader_versions v ON v.trader_id = p.trader_id AND v.version = p.trader_version
+              GROUP BY p."interval", p.close_time, v.lane) AS n
+        WHERE c."interval" = n."interval" AND c.close_time = n.close_time AND c.lane = n.lane
+    ), woken AS (
+        DELETE FROM vyx.resting r USING wish w WHERE r.trader_id = w.trader_id AND w.cause IN ('', r.cause)
+    )
+    SELECT (SELECT array_agg(DISTINCT w.trader_id) FROM wish w), (SELECT count(*) FROM put_off) INTO wished, redriven;
+    IF wished IS NOT NULL THEN
+        PERFORM vyx.clear_errors(wished);
+    END IF;
+    RETURN redriven;
+END
+$$;
+
+COMMENT ON FUNCTION vyx.redrive() IS 'Puts what failed, and is to be tried again, among what is pending; returns how many candles.';
+
+-- A courtesy, as in vyx.record_failures(): a trader whose row is locked goes without.
+CREATE FUNCTION vyx.clear_errors(traders uuid[]) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    LOCK TABLE vyx.traders IN ROW EXCLUSIVE MODE NOWAIT;
+    WITH free AS MATERIALIZED (
+        SELECT t.id FROM vyx.traders t WHERE t.id = ANY (traders) AND t.last_error IS NOT NULL FOR NO KEY UPDATE SKIP LOCKED
+    )
+    UPDATE vyx.traders t SET last_error = NULL FROM free WHERE t.id = free.id;
+EXCEPTION WHEN lock_not_available THEN
+    NULL;
+END
+$$;
+
+COMMENT ON FUNCTION vyx.clear_errors(uuid[]) IS 'Takes away the last error of traders that are tried again.';
+
+CREATE TABLE vyx.forgotten (
+    user_id uuid PRIMARY KEY,
+    traders uuid[] NOT NULL
+);
+
+ALTER TABLE vyx.forgotten ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE vyx.forgotten FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE vyx.forgotten IS 'Persons of whom whoever evaluates has to delete the rest. Taken by vyx.forget_rest().';
+
+SELECT pg_extension_config_dump('vyx.forgotten', '');
+
+CREATE FUNCTION @extschema@.vyx_forget_user(user_id uuid, OUT what text, OUT rows bigint) RETURNS SETOF record
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '10s' AS $$
+DECLARE
+    person constant uuid := $1;
+    its_traders uuid[];
+    counts jsonb := '{}';
+    deleted bigint;
+BEGIN
+    IF person IS NULL THEN
+        RAISE EXCEPTION 'argument "user_id" must not be null' USING ERRCODE = 'null_value_not_allowed', HINT = 'Give a person''s id.';
+    END IF;
+    -- Waits until nothing of this person is half done, and then sees it.
+    PERFORM FROM vyx.tenants t WHERE t.user_id = person FOR UPDATE;
+    -- Ends the versions that are in force, as any deletion does.
+    DELETE FROM vyx.traders t WHERE t.user_id = person;
+    GET DIAGNOSTICS deleted = ROW_COUNT;
+    counts := counts || jsonb_build_object('traders', deleted);
+    its_traders := ARRAY(SELECT DISTINCT v.trader_id FROM vyx.trader_versions v WHERE v.user_id = person);
+    SELECT counts || jsonb_build_object(
+        'trader_versions', (SELECT count(*) FROM vyx.trader_versions v WHERE v.user_id = person),
+        'pending', (SELECT count(*) FROM vyx.pending p WHERE p.user_id = person),
+        'failures', (SELECT count(*) FROM vyx.failures f WHERE f.user_id = person),
+        'resting', (SELECT count(*) FROM vyx.resting r WHERE r.user_id = person),
+        'delivered', (SELECT count(*) FROM vyx.delivered d WHERE d.user_id = person)) INTO counts;
+    DELETE FROM vyx.signals s WHERE s.user_id = person;
+    GET DIAGNOSTICS deleted = ROW_COUNT;
+    counts := counts || jsonb_build_object('signals', deleted);
+    DELETE FROM vyx.shadow_signals s WHERE s.user_id = person;
+    GET DIAGNOSTICS deleted = ROW_COUNT;
+    counts := counts || jsonb_build_object('shadow_signals', deleted);
+    DELETE FROM vyx.usage u WHERE u.user_id = person;
+    GET DIAGNOSTICS deleted = ROW_COUNT;
+    counts := counts || jsonb_build_object('usage', deleted);
+    DELETE FROM vyx.retries r WHERE r.user_id = person;
+    GET DIAGNOSTICS deleted = ROW_COUNT;
+    counts := counts || jsonb_build_object('retries', deleted);
+    DELETE FROM vyx.tenants t WHERE t.user_id = person;
+    GET DIAGNOSTICS deleted = ROW_COUNT;
+    counts := counts || jsonb_build_object('tenants', deleted);
+    INSERT INTO vyx.forgotten AS f (user_id, traders) VALUES (person, its_traders)
+        ON CONFLICT ON CONSTRAINT forgotten_pkey DO UPDATE SET traders = f.traders || EXCLUDED.traders;
+    -- Where nobody evaluates, in a copy or before anything has run, nobody would take it.
+    IF NOT EXISTS (SELECT FROM vyx.writer w JOIN pg_control_system() c ON c.system_identifier = w.system_identifier) THEN
+        PERFORM vyx.forget_rest();
+    END IF;
+    RETURN QUERY SELECT e.key, e.value::bigint FROM jsonb_each_text(counts) AS e ORDER BY e.key;
+END
+$$;
+
+COMMENT ON FUNCTION @extschema@.vyx_forget_user(uuid) IS
+    'Deletes a person''s rows everywhere; returns how many by table. What is written at closes goes at the next settling, by whoever evaluates; names in vyx.tallies mean nothing from then on and go when they are folded.';
+
+-- Called under the writer's lock, when the person's versions are settled: no batch that was computed with them is written
+-- afterwards, and none before is missing.
+CREATE FUNCTION vyx.forget_rest() RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    person record;
+    forgotten bigint := 0;
+BEGIN
+    FOR person IN SELECT f.user_id, f.traders FROM vyx.forgotten f LIMIT 1 FOR UPDATE SKIP LOCKED LOOP
+        DELETE FROM vyx.pending p WHERE p.trader_id = ANY (person.traders);
+        DELETE FROM vyx.failures f WHERE f.trader_id = ANY (person.traders);
+        DELETE FROM vyx.resting r WHERE r.trader_id = ANY (person.traders);
+        DELETE FROM vyx.delivered d WHERE d.user_id = person.user_id;
+        DELETE FROM vyx.signals s WHERE s.trader_id = ANY (person.traders);
+        DELETE FROM vyx.shadow_signals s WHERE s.trader_id = ANY (person.traders);
+        DELETE FROM vyx.usage u WHERE u.trader_id = ANY (person.traders);
+        DELETE FROM vyx.trader_versions v WHERE v.trader_id = ANY (person.traders);
+        DELETE FROM vyx.forgotten f WHERE f.user_id = person.user_id;
+        forgotten := forgotten + 1;
+    END LOOP;
+    RETURN forgotten;
+END
+$$;
+
+COMMENT ON FUNCTION vyx.forget_rest() IS 'Deletes what is left of a person who was forgotten; returns whether there was one, as a number.';
+
+CREATE TABLE vyx.chores (
+    chore text PRIMARY KEY,
+    every interval NOT NULL,
+    due   timestamptz NOT NULL DEFAULT '-infinity',
+    place uuid NOT NULL DEFAULT '00000000-0000-0000-0000-000000000000'
+);
+
+ALTER TABLE vyx.chores ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE vyx.chores FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE vyx.chores IS 'What vyx.maintain() does, and when next.';
+
+COMMENT ON COLUMN vyx.chores.place IS 'Where it goes on: after this trader.';
+
+SELECT pg_extension_config_dump('vyx.chores', '');
+
+CREATE FUNCTION vyx.maintain() RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '20ms' SET timezone = 'UTC' AS $$
+DECLARE
+    now constant timestamptz := vyx.effective_now();
+    job vyx.chores;
+    more boolean := false;
+BEGIN
+    -- A copy stays as it is until vyx_adopt().
+    IF now = '-infinity' OR NOT EXISTS (SELECT FROM vyx.writer w JOIN pg_control_system() c ON c.system_identifier = w.system_identifier) THEN
+        RETURN false;
+    END IF;
+    -- Not by the installation: a restored dump brings its own.
+    IF NOT EXISTS (SELECT FROM vyx.chores) THEN
+        INSERT INTO vyx.chores (chore, every) VALUES
+            ('usage', '1 minute'), ('signals', '1 minute'), ('traders', '1 minute'), ('limits', '1 minute'),
+            ('shadow_signals', '10 minutes'), ('failures', '1 hour'), ('resting', '1 hour'), ('versions', '1 hour')
+            ON CONFLICT DO NOTHING;
+    END IF;
+    -- One that is due in a day is from a market whose time has gone back.
+    SELECT c.* INTO job FROM vyx.chores c WHERE c.due <= now OR c.due > now + interval '1 day'
+        ORDER BY c.due, c.chore LIMIT 1 FOR UPDATE SKIP LOCKED;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    BEGIN
+        CASE job.chore
+            WHEN 'usage' THEN more := vyx.fold_usage() > 0;
+            WHEN 'signals' THEN SELECT d.place, d.more INTO job.place, more FROM vyx.drop_signals(now, job.place) d;
+            WHEN 'traders' THEN more := vyx.tell_stopped() > 0;
+            WHEN 'limits' THEN
+                IF vyx.count_running() > coalesce(current_setting('vyx.max_running_traders', true), '1000')::integer THEN
+                    INSERT INTO vyx.reviews DEFAULT VALUES;
+                END IF;
+            WHEN 'shadow_signals' THEN more := vyx.drop_shadow_signals(now);
+            WHEN 'failures' THEN more := vyx.drop_failures(now);
+            WHEN 'resting' THEN PERFORM vyx.drop_resting();
+            WHEN 'versions' THEN more := vyx.drop_versions(now);
+        END CASE;
+    EXCEPTION WHEN lock_not_available THEN
+        more := false;   -- somebody holds a lock: another time
+    END;
+    UPDATE vyx.chores c SET due = CASE WHEN more THEN least(job.due, now) ELSE now + c.every END, place = job.place
+        WHERE c.chore = job.chore;
+    RETURN more OR EXISTS (SELECT FROM vyx.chores c WHERE c.due <= now);
+END
+$$;
+
+COMMENT ON FUNCTION vyx.maintain() IS 'Does a part of what has to be done now and then; returns whether there is more. Takes milliseconds, and waits for nobody.';
+
+-- By trader, so that each goes by its own time and an index leads to its oldest. What a cooldown must still know of stays.
+-- Counted from the evaluation: what was caught up late is kept as long as anything else.
+CREATE FUNCTION vyx.drop_signals(now timestamptz, INOUT place uuid, OUT more boolean)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' AS $$
+DECLARE
+    of_builtin constant interval := '7 days';
+    most constant integer := 1000;
+    looked integer := 0;
+    left_over integer := most;
+    dropped integer;
+    its record;
+    keep interval;
+    cooldown interval;
+BEGIN
+    more := true;
+    WHILE looked < 200 AND left_over > 0 LOOP
+        SELECT s.trader_id, s.user_id INTO its FROM vyx.signals s WHERE s.trader_id > place ORDER BY s.trader_id LIMIT 1;
+        IF NOT FOUND THEN
+            place := '00000000-0000-0000-0000-000000000000';
+            more := false;
+            RETURN;
+        END IF;
+        looked := looked + 1;
+        keep := CASE WHEN its.user_id IS NULL THEN of_builtin ELSE (
+            SELECT i.keep_signals FROM vyx.tiers i
+            WHERE i.tier = coalesce((SELECT t.tier FROM vyx.tenants t WHERE t.user_id = its.user_id), 'free')) END;
+        SELECT coalesce(max(v.cooldown), '0') INTO cooldown FROM vyx.trader_versions v
+            WHERE v.trader_id = its.trader_id AND v.effective_to IS NULL;
+        WITH old AS (
+            SELECT s.id FROM vyx.signals s
+            WHERE s.trader_id = its.trader_id AND s.close_time < now - keep - cooldown AND s.evaluated_at < now - keep
+            ORDER BY s.close_time LIMIT left_over FOR UPDATE SKIP LOCKED
+        ), gone AS (
+            DELETE FROM vyx.signals s USING old WHERE s.id = old.id RETURNING s.user_id, s.close_time
+        ), counted AS (
+            INSERT INTO vyx.usage AS u (trader_id, day, user_id, signals)
+            SELECT its.trader_id, vyx.utc_day(g.close_time), g.user_id, count(*) FROM gone g GROUP BY vyx.utc_day(g.close_time), g.user_id
+            ON CONFLICT (trader_id, day) DO UPDATE SET signals = u.signals + EXCLUDED.signals
+        )
+        SELECT count(*) INTO dropped FROM gone;
+        left_over := left_over - dropped;
+        -- With nothing left to drop there may be more of this trader.
+        place := CASE WHEN left_over > 0 THEN its.trader_id ELSE place END;
+    END LOOP;
+END
+$$;
+
+COMMENT ON FUNCTION vyx.drop_signals(timestamptz, uuid) IS
+    'Deletes signals that are older than their tenant''s tier keeps them, of some traders after the given one, and counts them in vyx.usage; returns where to go on and whether there is more.';
+
+CREATE FUNCTION vyx.drop_shadow_signals(now timestamptz) RETURNS boolean
+LANGUAGE sql SECURITY DEFINER
+BEGIN ATOMIC
+    WITH gone AS (
+        DELETE FROM vyx.shadow_signals s
+        WHERE s.ctid = ANY (ARRAY(SELECT o.ctid FROM vyx.shadow_signals o WHERE o.close_time < drop_shadow_signals.now - interval '168 hours'
+                                  LIMIT 1000 FOR UPDATE SKIP LOCKED))
+        RETURNING 1
+    )
+    SELECT count(*) = 1000 FROM gone;
+END;
+
+COMMENT ON FUNCTION vyx.drop_shadow_signals(timestamptz) IS 'Deletes some of the shadows'' signals that are older than 7 days; returns whether there may be more.';
+
+CREATE FUNCTION vyx.drop_failures(now timestamptz) RETURNS boolean
+LANGUAGE sql SECURITY DEFINER
+BEGIN ATOMIC
+    WITH gone AS (
+        DELETE FROM vyx.failures f
+        WHERE f.ctid = ANY (ARRAY(SELECT o.ctid FROM vyx.failures o WHERE o.last_at < drop_failures.now - interval '720 hours'
+                                  LIMIT 1000 FOR UPDATE SKIP LOCKED))
+        RETURNING 1
+    )
+    SELECT count(*) = 1000 FROM gone;
+END;
+
+COMMENT ON FUNCTION vyx.drop_failures(timestamptz) IS 'Deletes some of the failures that have not happened for 30 days; returns whether there may be more.';
+
+CREATE FUNCTION vyx.drop_resting() RETURNS void
+LANGUAGE sql SECURITY DEFINER
+BEGIN ATOMIC
+    DELETE FROM vyx.resting r
+    WHERE r.trader_id = ANY (ARRAY(SELECT o.trader_id FROM vyx.resting o
+                                   WHERE NOT EXISTS (SELECT FROM vyx.traders t WHERE t.id = o.trader_id)
+                                   LIMIT 1000 FOR UPDATE OF o SKIP LOCKED));
+END;
+
+COMMENT ON FUNCTION vyx.drop_resting() IS 'Deletes what is known of the failures of traders that are deleted.';
+
+-- The newest of a trader stays: the next one is numbered after it. A series that is behind may need one that ended long
+-- ago; the newest watermark of an interval tells how far evaluation is, as those of series that left stand still.
+CREATE FUNCTION vyx.drop_versions(now timestamptz) RETURNS boolean
+LANGUAGE sql SECURITY DEFINER
+BEGIN ATOMIC
+    WITH old AS (
+        SELECT v.trader_id, v.version FROM vyx.trader_versions v
+        WHERE v.effective_to < drop_versions.now - interval '720 hours'
+          AND v.effective_to + interval '24 hours' < (
+              SELECT max(w.evaluated_through) FROM vyx.watermarks w WHERE w."interval" = v."interval" AND w.lane = v.lane)
+          AND (EXISTS (SELECT FROM vyx.trader_versions n WHERE n.trader_id = v.trader_id AND n.version > v.version)
+               OR NOT EXISTS (SELECT FROM vyx.traders t WHERE t.id = v.trader_id))
+          AND NOT EXISTS (SELECT FROM vyx.pending p WHERE p.trader_id = v.trader_id AND p.trader_version = v.version)
+          AND NOT EXISTS (SELECT FROM vyx.failures f WHERE f.trader_id = v.trader_id AND f.trader_version = v.version)
+          AND NOT EXISTS (SELECT FROM vyx.signals s
+                          WHERE s.trader_id = v.trader_id AND s.trader_version = v.version
+                            AND s.close_time >= v.effective_from AND s.close_time < v.effective_to)
+        LIMIT 100 FOR UPDATE OF v SKIP LOCKED
+    ), gone AS (
+        DELETE FROM vyx.trader_versions v USING old WHERE v.trader_id = old.trader_id AND v.version = old.version RETURNING 1
+    )
+    SELECT count(*) = 100 FROM gone;
+END;
+
+COMMENT ON FUNCTION vyx.drop_versions(timestamptz) IS 'Deletes some versions that ended 30 days ago and that nothing refers to; returns whether there may be more.';
 
 -- The batch, all times in milliseconds since 1970:
 --   by          "worker" or "sql"
@@ -1333,6 +1869,174 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION vyx.own_trader(trader uuid) RETURNS vyx.traders
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    found_one vyx.traders;
+BEGIN
+    IF trader IS NULL THEN
+        RAISE EXCEPTION 'argument "id" must not be null' USING ERRCODE = 'null_value_not_allowed', HINT = 'Give a trader''s id.';
+    END IF;
+    SELECT t.* INTO found_one FROM vyx.traders t WHERE t.id = trader;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'no trader "%"', trader
+            USING ERRCODE = 'undefined_object', HINT = 'SELECT id, name FROM vyx.traders lists yours.';
+    END IF;
+    RETURN found_one;
+END
+$$;
+
+COMMENT ON FUNCTION vyx.own_trader(uuid) IS 'The row of a trader that the caller may see; 42704 where there is none.';
+
+-- The doors below run as their callers, who may call these two as well: so they look for themselves whose trader it is. A
+-- built-in one is everybody's to see, and only a superuser's to change.
+CREATE FUNCTION vyx.begin_shadow(trader uuid, its_script text) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    at constant timestamptz := vyx.effective_now();
+    beside vyx.trader_versions;
+    program json;
+    its_cost bigint;
+    number bigint;
+BEGIN
+    PERFORM vyx.end_shadow(trader);
+    SELECT v.* INTO beside FROM vyx.traders t
+        JOIN vyx.trader_versions v ON v.trader_id = t.id AND v.version = t.version AND v.asked_to IS NULL AND v.effective_to IS NULL
+        WHERE t.id = trader AND t.state = 'running';
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'trader "%" does not run, so nothing can run beside it', trader
+            USING ERRCODE = 'object_not_in_prerequisite_state',
+                  HINT = format('Start it first: SELECT vyx_start_trader(%L). Or change it without shadow.', trader);
+    END IF;
+    program := vyx._compile(its_script, beside."interval");
+    -- Evaluated at every close as the one beside it is, so it is paid for.
+    its_cost := json_array_length(program -> 'nodes') * coalesce(cardinality(beside.symbols), vyx._tracked_symbols());
+    PERFORM vyx.check_quota(t, its_cost) FROM vyx.traders t WHERE t.id = trader;
+    SELECT max(v.version) + 1 INTO number FROM vyx.trader_versions v WHERE v.trader_id = trader;
+    INSERT INTO vyx.trader_versions (trader_id, version, user_id, script, program, "interval", symbols, min_quote_volume_24h,
+                                     fire_on, cooldown, max_lag, shadow, cost, lane, asked_from)
+    VALUES (trader, number, beside.user_id, its_script, program, beside."interval", beside.symbols, beside.min_quote_volume_24h,
+            beside.fire_on, beside.cooldown, beside.max_lag, true, its_cost, beside.lane, at);
+    RETURN number;
+END
+$$;
+
+COMMENT ON FUNCTION vyx.begin_shadow(uuid, text) IS
+    'Begins a shadow of a running trader of the caller, in the place of the one it may have; returns its version.';
+
+CREATE FUNCTION vyx.end_shadow(trader uuid) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    -- Locked like a row that is changed: two who do this at once do it one after the other.
+    PERFORM FROM vyx.traders t
+        WHERE t.id = trader AND (t.user_id = vyx.uid() OR vyx.may_build_in()) FOR NO KEY UPDATE;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'trader "%" is not yours', trader
+            USING ERRCODE = 'insufficient_privilege', HINT = 'Insert a trader of your own.';
+    END IF;
+    UPDATE vyx.trader_versions v SET asked_to = vyx.effective_now()
+        WHERE v.trader_id = trader AND v.shadow AND v.asked_to IS NULL AND v.effective_to IS NULL;
+    RETURN FOUND;
+END
+$$;
+
+COMMENT ON FUNCTION vyx.end_shadow(uuid) IS 'Asks for the end of the shadow of a trader of the caller; returns whether there was one.';
+
+CREATE FUNCTION @extschema@.vyx_change_trader(id uuid, script text, shadow boolean DEFAULT false) RETURNS bigint
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    trader constant vyx.traders := vyx.own_trader(vyx_change_trader.id);
+    number bigint;
+BEGIN
+    IF script IS NULL OR shadow IS NULL THEN
+        RAISE EXCEPTION 'arguments "script" and "shadow" must not be null'
+            USING ERRCODE = 'null_value_not_allowed', HINT = 'Give the whole new script.';
+    END IF;
+    IF shadow THEN
+        RETURN vyx.begin_shadow(trader.id, script);
+    END IF;
+    UPDATE vyx.traders t SET script = vyx_change_trader.script WHERE t.id = vyx_change_trader.id RETURNING t.version INTO number;
+    RETURN number;
+END
+$$;
+
+COMMENT ON FUNCTION @extschema@.vyx_change_trader(uuid, text, boolean) IS
+    'Gives a trader another script from the next close on; with shadow => true the new one runs beside the old one and delivers nothing. Returns the number of the new version.';
+
+CREATE FUNCTION vyx.shadow_of(trader uuid) RETURNS vyx.trader_versions
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    newest vyx.trader_versions;
+BEGIN
+    SELECT v.* INTO newest FROM vyx.trader_versions v WHERE v.trader_id = trader AND v.shadow ORDER BY v.version DESC LIMIT 1;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'trader "%" has no shadow', trader
+            USING ERRCODE = 'undefined_object', HINT = 'SELECT vyx_change_trader(id, script, shadow => true) begins one.';
+    END IF;
+    RETURN newest;
+END
+$$;
+
+COMMENT ON FUNCTION vyx.shadow_of(uuid) IS 'The newest shadow of a trader, in force or ended; 42704 where there never was one.';
+
+-- Only closes that both have evaluated are compared: from when both are in force, up to where every series of the interval
+-- has come.
+CREATE FUNCTION @extschema@.vyx_shadow_diff(
+    id uuid, OUT symbol text, OUT close_time timestamptz, OUT fired_by text, OUT price float8, OUT metadata jsonb, OUT shadow_metadata jsonb
+) RETURNS SETOF record
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    trader constant vyx.traders := vyx.own_trader(vyx_shadow_diff.id);
+    other constant vyx.trader_versions := vyx.shadow_of(vyx_shadow_diff.id);
+    until_then timestamptz;
+BEGIN
+    SELECT least(min(w.evaluated_through), other.effective_to - interval '1 millisecond') INTO until_then
+        FROM vyx.watermarks w WHERE w."interval" = other."interval" AND w.lane = other.lane;
+    RETURN QUERY
+        SELECT coalesce(c.symbol, s.symbol), coalesce(c.close_time, s.close_time),
+               CASE WHEN s.id IS NULL THEN 'current' WHEN c.id IS NULL THEN 'shadow' ELSE 'both' END,
+               coalesce(c.price, s.price), c.metadata, s.metadata
+        FROM (SELECT n.* FROM vyx.signals n WHERE n.trader_id = other.trader_id) AS c
+        FULL JOIN (SELECT n.* FROM vyx.shadow_signals n
+                   WHERE n.trader_id = other.trader_id AND n.trader_version = other.version) AS s
+            ON s.symbol = c.symbol AND s.close_time = c.close_time
+        WHERE coalesce(c.close_time, s.close_time) BETWEEN other.effective_from AND until_then
+          AND (c.id IS NULL OR s.id IS NULL OR c.metadata IS DISTINCT FROM s.metadata)
+        ORDER BY 2, 1;
+END
+$$;
+
+COMMENT ON FUNCTION @extschema@.vyx_shadow_diff(uuid) IS
+    'Where a trader and its shadow differ since the shadow began: who fired (current, shadow, or both with other metadata), oldest first. No rows: no difference so far.';
+
+CREATE FUNCTION @extschema@.vyx_promote_shadow(id uuid) RETURNS bigint
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    other constant vyx.trader_versions := vyx.shadow_of((vyx.own_trader(vyx_promote_shadow.id)).id);
+BEGIN
+    IF other.effective_to IS NOT NULL OR other.asked_to IS NOT NULL THEN
+        RAISE EXCEPTION 'the shadow of trader "%" has ended', vyx_promote_shadow.id
+            USING ERRCODE = 'object_not_in_prerequisite_state',
+                  HINT = 'The trader was changed or stopped since. Begin another: vyx_change_trader(id, script, shadow => true).';
+    END IF;
+    -- The change ends the shadow.
+    RETURN @extschema@.vyx_change_trader(vyx_promote_shadow.id, other.script);
+END
+$$;
+
+COMMENT ON FUNCTION @extschema@.vyx_promote_shadow(uuid) IS
+    'Makes a trader''s shadow the version in force from the next close on; returns its new number.';
+
+CREATE FUNCTION @extschema@.vyx_drop_shadow(id uuid) RETURNS boolean
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN vyx.end_shadow((vyx.own_trader(vyx_drop_shadow.id)).id);
+END
+$$;
+
+COMMENT ON FUNCTION @extschema@.vyx_drop_shadow(uuid) IS 'Ends a trader''s shadow from the next close on; returns whether there was one. What it fired stays for a while.';
+
 CREATE TABLE vyx.epochs (
     epoch    bigint PRIMARY KEY CHECK (epoch > 0),
     seq      bigint NOT NULL CHECK (seq >= 0),
@@ -1712,677 +2416,6 @@ END;
 
 COMMENT ON FUNCTION vyx.behind(text, timestamptz) IS 'Symbols that were not evaluated up to a close although traders run there, and how far they were.';
 
--- Who may see a trader is decided by the callers.
-CREATE FUNCTION vyx.states_of(wanted uuid[]) RETURNS TABLE (
-    id uuid, user_id uuid, name text, "interval" text, state text, version bigint, since timestamptz, evaluations bigint,
-    signals bigint, last_signal timestamptz, failures bigint, cost bigint, lane text, waiting bigint, warming integer,
-    retry_at timestamptz, last_error text
-) LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 10 AS $$
-    WITH unfolded AS MATERIALIZED (
-        SELECT f.trader_id, sum(f.evaluations) AS evaluations FROM vyx.unfolded f
-        WHERE f.trader_id = ANY (wanted) GROUP BY f.trader_id
-    ), known AS (
-        SELECT t.id, t.user_id, t.name, t."interval", t.version, t.last_error, v.program, v.symbols, v.cost, v.lane, r.since AS resting, r.retry_at,
-               -- The database may have ended its version without having told its row yet.
-               w.running, CASE WHEN w.running THEN coalesce(v.effective_from, v.asked_from)
-                               ELSE coalesce(v.effective_to, v.asked_to) END AS since,
-               (SELECT max(m.evaluated_through) FROM vyx.watermarks m
-                WHERE m."interval" = t."interval" AND m.lane = coalesce(v.lane, 0)) AS through
-        FROM vyx.traders t
-        LEFT JOIN LATERAL (SELECT o.* FROM vyx.trader_versions o WHERE o.trader_id = t.id AND NOT o.shadow
-                           ORDER BY o.version DESC LIMIT 1) AS v ON true
-        CROSS JOIN LATERAL (SELECT t.state = 'running' AND v.asked_to IS NULL AND v.effective_to IS NULL AS running) AS w
-        LEFT JOIN vyx.resting r ON r.trader_id = t.id AND r.trader_version = v.version AND r.retry_at IS NOT NULL AND w.running
-        WHERE t.id = ANY (wanted)
-    )
-    SELECT k.id, k.user_id, k.name, k."interval",
-           -- It does what its owner wants when a candle of its interval has been evaluated since.
-           CASE WHEN k.resting IS NOT NULL THEN 'error'
-                WHEN k.since IS NULL OR k.through >= k.since THEN CASE WHEN k.running THEN 'running' ELSE 'stopped' END
-                WHEN k.running THEN 'starting'
-                ELSE 'stopping' END,
-           k.version, coalesce(k.resting, k.since),
-           coalesce(u.evaluations, 0)::bigint + coalesce(f.evaluations, 0)::bigint, coalesce(u.signals, 0)::bigint + s.signals, s.last_signal,
-           (SELECT coalesce(sum(d.attempts), 0)::bigint FROM vyx.failures d WHERE d.trader_id = k.id),
-           k.cost, CASE k.lane WHEN 0 THEN 'prompt' WHEN 1 THEN 'after everybody else' END,
-           (SELECT count(*) FROM vyx.pending p WHERE p.trader_id = k.id),
-           CASE WHEN k.running THEN vyx._warming(k.program::text, k.symbols) END,
-           k.retry_at, k.last_error
-    FROM known k
-    CROSS JOIN LATERAL (SELECT count(*) AS signals, max(i.close_time) AS last_signal FROM vyx.signals i WHERE i.trader_id = k.id) AS s
-    LEFT JOIN LATERAL (SELECT sum(d.evaluations) AS evaluations, sum(d.signals) AS signals FROM vyx.usage d WHERE d.trader_id = k.id) AS u ON true
-    LEFT JOIN unfolded f ON f.trader_id = k.id
-$$;
-
-COMMENT ON FUNCTION vyx.states_of(uuid[]) IS 'What traders do, a row each.';
-
-CREATE FUNCTION @extschema@.vyx_trader_status(
-    id uuid, OUT name text, OUT state text, OUT version bigint, OUT since timestamptz, OUT evaluations bigint,
-    OUT signals bigint, OUT last_signal timestamptz, OUT failures bigint, OUT cost bigint, OUT lane text, OUT waiting bigint,
-    OUT warming integer, OUT retry_at timestamptz, OUT last_error text
-) LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-    PERFORM FROM vyx.traders t WHERE t.id = $1 AND (t.user_id = vyx.uid() OR vyx.is_operator());
-    IF NOT FOUND THEN
-        RAISE EXCEPTION 'no trader "%"', $1
-            USING ERRCODE = 'undefined_object', HINT = 'SELECT id, name FROM vyx.traders lists yours.';
-    END IF;
-    SELECT s.name, s.state, s.version, s.since, s.evaluations, s.signals, s.last_signal, s.failures, s.cost, s.lane, s.waiting,
-           s.warming, s.retry_at, s.last_error
-    INTO name, state, version, since, evaluations, signals, last_signal, failures, cost, lane, waiting, warming, retry_at, last_error
-    FROM vyx.states_of(ARRAY[$1]) s;
-END
-$$;
-
-COMMENT ON FUNCTION @extschema@.vyx_trader_status(uuid) IS
-    'What a trader does: stopped, starting, running, stopping or error (until retry_at), since when (market time); its evaluations, signals, dead letters and cost (nodes times symbols); how many evaluations wait, and how many symbols lack history.';
-
-CREATE FUNCTION @extschema@.vyx_active_traders(
-    OUT id uuid, OUT user_id uuid, OUT name text, OUT "interval" text, OUT state text, OUT version bigint, OUT since timestamptz,
-    OUT evaluations bigint, OUT signals bigint, OUT last_signal timestamptz, OUT failures bigint, OUT cost bigint, OUT lane text,
-    OUT waiting bigint, OUT warming integer, OUT retry_at timestamptz, OUT last_error text
-) RETURNS SETOF record
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    speaker constant uuid := vyx.uid();
-    sees_all constant boolean := vyx.is_operator();
-BEGIN
-    RETURN QUERY
-    SELECT s.id, s.user_id, s.name, s."interval", s.state, s.version, s.since, s.evaluations, s.signals, s.last_signal, s.failures,
-           s.cost, s.lane, s.waiting, s.warming, s.retry_at,
-           -- Of what belongs to everybody the errors are its author's: they may quote the script.
-           CASE WHEN sees_all OR s.user_id IS NOT NULL THEN s.last_error END
-    FROM vyx.states_of(ARRAY(
-        SELECT t.id FROM vyx.traders t
-        WHERE (sees_all OR t.user_id = speaker OR t.user_id IS NULL)
-          AND (t.state = 'running'
-               OR EXISTS (SELECT FROM vyx.trader_versions v WHERE v.trader_id = t.id AND (v.effective_to IS NULL OR NOT EXISTS (
-                   SELECT FROM vyx.watermarks w
-                   WHERE w."interval" = v."interval" AND w.lane = v.lane AND w.evaluated_through >= v.effective_to))))
-    )) s
-    WHERE s.state <> 'stopped'
-    ORDER BY s.user_id, s.name, s.id;
-END
-$$;
-
-COMMENT ON FUNCTION @extschema@.vyx_active_traders() IS
-    'The caller''s traders that run or are about to, or are stopping, and those that belong to everybody, as vyx_trader_status() tells of them. Operators see all.';
-
--- The doors. They run as their caller, so row level security decides which traders there are.
-CREATE OR REPLACE FUNCTION vyx.set_trader_state(trader uuid, wish text) RETURNS text
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    its_name text;
-BEGIN
-    IF trader IS NULL THEN
-        RAISE EXCEPTION 'argument "id" must not be null' USING ERRCODE = 'null_value_not_allowed', HINT = 'Give a trader''s id.';
-    END IF;
-    UPDATE vyx.traders t SET state = wish WHERE t.id = trader AND t.state <> wish;
-    IF NOT FOUND THEN
-        SELECT t.name INTO its_name FROM vyx.traders t WHERE t.id = trader;
-        IF FOUND THEN
-            RAISE NOTICE 'trader "%" is % already', its_name, wish;
-        END IF;
-    END IF;
-    RETURN (SELECT s.state FROM @extschema@.vyx_trader_status(trader) s);
-END
-$$;
-
-COMMENT ON FUNCTION @extschema@.vyx_start_trader(uuid) IS 'Lets a trader run from the next close on; returns its state. What runs already is left as it is.';
-
-COMMENT ON FUNCTION @extschema@.vyx_stop_trader(uuid) IS 'Stops a trader from the next close on; returns its state. What is stopped already is left as it is.';
-
-CREATE TABLE vyx.retries (
-    trader_id uuid NOT NULL,
-    cause     text NOT NULL CHECK (octet_length(cause) <= 64),
-    user_id   uuid,
-    PRIMARY KEY (trader_id, cause)
-);
-
-ALTER TABLE vyx.retries ENABLE ROW LEVEL SECURITY;
-
-ALTER TABLE vyx.retries FORCE ROW LEVEL SECURITY;
-
-COMMENT ON TABLE vyx.retries IS 'Failures that their owners want tried again. Taken by vyx.redrive().';
-
-COMMENT ON COLUMN vyx.retries.cause IS 'The cause to be tried again; empty: all of the trader''s.';
-
-SELECT pg_extension_config_dump('vyx.retries', '');
-
-CREATE FUNCTION @extschema@.vyx_retry(trader uuid, cause text DEFAULT NULL) RETURNS bigint
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    speaker constant uuid := vyx.uid();
-    sees_all constant boolean := vyx.is_operator();
-    owner uuid;
-    candles bigint;
-BEGIN
-    IF trader IS NULL THEN
-        RAISE EXCEPTION 'argument "trader" must not be null' USING ERRCODE = 'null_value_not_allowed', HINT = 'Give a trader''s id.';
-    END IF;
-    -- The newest version is the owner's word too, of a trader that is deleted.
-    SELECT v.user_id INTO owner FROM vyx.trader_versions v
-        WHERE v.trader_id = trader AND (sees_all OR v.user_id = speaker) ORDER BY v.version DESC LIMIT 1;
-    IF NOT FOUND THEN
-        RAISE EXCEPTION 'no trader "%" has run', trader
-            USING ERRCODE = 'undefined_object', HINT = 'SELECT trader_id, cause, message FROM vyx.failures lists what failed.';
-    END IF;
-    SELECT sum(jsonb_array_length(f.candles)) INTO candles FROM vyx.failures f
-        WHERE f.trader_id = trader AND f.cause = coalesce(vyx_retry.cause, f.cause);
-    -- A wish for what there is not would be a row of anybody's choice.
-    IF candles IS NOT NULL
-       OR EXISTS (SELECT FROM vyx.resting r WHERE r.trader_id = trader AND r.cause = coalesce(vyx_retry.cause, r.cause)) THEN
-        INSERT INTO vyx.retries (trader_id, cause, user_id) VALUES (trader, coalesce(vyx_retry.cause, ''), owner) ON CONFLICT DO NOTHING;
-    END IF;
-    RETURN coalesce(candles, 0);
-END
-$$;
-
-COMMENT ON FUNCTION @extschema@.vyx_retry(uuid, text) IS
-    'Has what failed of a trader tried again, of one cause or all, from the next close on, and lets a resting trader run again; returns of how many candles. What is too old by now fails again.';
-
--- Called under the writer's lock, so no batch writes these tables meanwhile.
-CREATE FUNCTION vyx.redrive() RETURNS bigint
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    most constant integer := 20;   -- of at most 100 candles for each cause
-    wished uuid[];
-    redriven bigint;
-BEGIN
-    WITH wish AS (
-        DELETE FROM vyx.retries r WHERE r.ctid = ANY (ARRAY(SELECT o.ctid FROM vyx.retries o LIMIT most FOR UPDATE SKIP LOCKED))
-        RETURNING r.trader_id, r.cause
-    ), taken AS (
-        DELETE FROM vyx.failures f
-        USING (SELECT o.trader_id, o.trader_version, o.cause FROM vyx.failures o
-               JOIN wish w ON w.trader_id = o.trader_id AND w.cause IN ('', o.cause)
-               FOR UPDATE OF o SKIP LOCKED) AS free
-        WHERE f.trader_id = free.trader_id AND f.trader_version = free.trader_version AND f.cause = free.cause
-        RETURNING f.trader_id, f.trader_version, f.user_id, f."interval", f.candles
-    ), put_off AS (
-        INSERT INTO vyx.pending AS p (trader_id, trader_version, user_id, symbol, "interval", close_time, waiting_for, since)
-        SELECT DISTINCT t.trader_id, t.trader_version, t.user_id, c.candle ->> 0, t."interval", vyx.at((c.candle ->> 1)::bigint),
-               'a retry', vyx.effective_now()
-        FROM taken t
-        CROSS JOIN LATERAL jsonb_array_elements(t.candles) AS c(candle)
-        JOIN vyx.trader_versions v ON v.trader_id = t.trader_id AND v.version = t.trader_version
-        ON CONFLICT DO NOTHING
-        RETURNING p.trader_id, p.trader_version, p."interval", p.close_time
-    ), counted AS (
-        UPDATE vyx.cycles c SET waiting = c.waiting + n.candles, failed = greatest(c.failed - n.candles, 0)
-        FROM (SELECT p."interval", p.close_time, v.lane, count(*) AS candles
-              FROM put_off p JOIN vyx.trader_versions v ON v.trader_id = p.trader_id AND v.version = p.trader_version
-              GROUP BY p."interval", p.close_time, v.lane) AS n
-        WHERE c."interval" = n."interval" AND c.close_time = n.close_time AND c.lane = n.lane
-    ), woken AS (
-        DELETE FROM vyx.resting r USING wish w WHERE r.trader_id = w.trader_id AND w.cause IN ('', r.cause)
-    )
-    SELECT (SELECT array_agg(DISTINCT w.trader_id) FROM wish w), (SELECT count(*) FROM put_off) INTO wished, redriven;
-    IF wished IS NOT NULL THEN
-        PERFORM vyx.clear_errors(wished);
-    END IF;
-    RETURN redriven;
-END
-$$;
-
-COMMENT ON FUNCTION vyx.redrive() IS 'Puts what failed, and is to be tried again, among what is pending; returns how many candles.';
-
--- A courtesy, as in vyx.record_failures(): a trader whose row is locked goes without.
-CREATE FUNCTION vyx.clear_errors(traders uuid[]) RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-    LOCK TABLE vyx.traders IN ROW EXCLUSIVE MODE NOWAIT;
-    WITH free AS MATERIALIZED (
-        SELECT t.id FROM vyx.traders t WHERE t.id = ANY (traders) AND t.last_error IS NOT NULL FOR NO KEY UPDATE SKIP LOCKED
-    )
-    UPDATE vyx.traders t SET last_error = NULL FROM free WHERE t.id = free.id;
-EXCEPTION WHEN lock_not_available THEN
-    NULL;
-END
-$$;
-
-COMMENT ON FUNCTION vyx.clear_errors(uuid[]) IS 'Takes away the last error of traders that are tried again.';
-
-CREATE TABLE vyx.forgotten (
-    user_id uuid PRIMARY KEY,
-    traders uuid[] NOT NULL
-);
-
-ALTER TABLE vyx.forgotten ENABLE ROW LEVEL SECURITY;
-
-ALTER TABLE vyx.forgotten FORCE ROW LEVEL SECURITY;
-
-COMMENT ON TABLE vyx.forgotten IS 'Persons of whom whoever evaluates has to delete the rest. Taken by vyx.forget_rest().';
-
-SELECT pg_extension_config_dump('vyx.forgotten', '');
-
-CREATE FUNCTION @extschema@.vyx_forget_user(user_id uuid, OUT what text, OUT rows bigint) RETURNS SETOF record
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '10s' AS $$
-DECLARE
-    person constant uuid := $1;
-    its_traders uuid[];
-    counts jsonb := '{}';
-    deleted bigint;
-BEGIN
-    IF person IS NULL THEN
-        RAISE EXCEPTION 'argument "user_id" must not be null' USING ERRCODE = 'null_value_not_allowed', HINT = 'Give a person''s id.';
-    END IF;
-    -- Waits until nothing of this person is half done, and then sees it.
-    PERFORM FROM vyx.tenants t WHERE t.user_id = person FOR UPDATE;
-    -- Ends the versions that are in force, as any deletion does.
-    DELETE FROM vyx.traders t WHERE t.user_id = person;
-    GET DIAGNOSTICS deleted = ROW_COUNT;
-    counts := counts || jsonb_build_object('traders', deleted);
-    its_traders := ARRAY(SELECT DISTINCT v.trader_id FROM vyx.trader_versions v WHERE v.user_id = person);
-    SELECT counts || jsonb_build_object(
-        'trader_versions', (SELECT count(*) FROM vyx.trader_versions v WHERE v.user_id = person),
-        'pending', (SELECT count(*) FROM vyx.pending p WHERE p.user_id = person),
-        'failures', (SELECT count(*) FROM vyx.failures f WHERE f.user_id = person),
-        'resting', (SELECT count(*) FROM vyx.resting r WHERE r.user_id = person),
-        'delivered', (SELECT count(*) FROM vyx.delivered d WHERE d.user_id = person)) INTO counts;
-    DELETE FROM vyx.signals s WHERE s.user_id = person;
-    GET DIAGNOSTICS deleted = ROW_COUNT;
-    counts := counts || jsonb_build_object('signals', deleted);
-    DELETE FROM vyx.shadow_signals s WHERE s.user_id = person;
-    GET DIAGNOSTICS deleted = ROW_COUNT;
-    counts := counts || jsonb_build_object('shadow_signals', deleted);
-    DELETE FROM vyx.usage u WHERE u.user_id = person;
-    GET DIAGNOSTICS deleted = ROW_COUNT;
-    counts := counts || jsonb_build_object('usage', deleted);
-    DELETE FROM vyx.retries r WHERE r.user_id = person;
-    GET DIAGNOSTICS deleted = ROW_COUNT;
-    counts := counts || jsonb_build_object('retries', deleted);
-    DELETE FROM vyx.tenants t WHERE t.user_id = person;
-    GET DIAGNOSTICS deleted = ROW_COUNT;
-    counts := counts || jsonb_build_object('tenants', deleted);
-    INSERT INTO vyx.forgotten AS f (user_id, traders) VALUES (person, its_traders)
-        ON CONFLICT ON CONSTRAINT forgotten_pkey DO UPDATE SET traders = f.traders || EXCLUDED.traders;
-    -- Where nobody evaluates, in a copy or before anything has run, nobody would take it.
-    IF NOT EXISTS (SELECT FROM vyx.writer w JOIN pg_control_system() c ON c.system_identifier = w.system_identifier) THEN
-        PERFORM vyx.forget_rest();
-    END IF;
-    RETURN QUERY SELECT e.key, e.value::bigint FROM jsonb_each_text(counts) AS e ORDER BY e.key;
-END
-$$;
-
-COMMENT ON FUNCTION @extschema@.vyx_forget_user(uuid) IS
-    'Deletes a person''s rows everywhere; returns how many by table. What is written at closes goes at the next settling, by whoever evaluates; names in vyx.tallies mean nothing from then on and go when they are folded.';
-
--- Called under the writer's lock, when the person's versions are settled: no batch that was computed with them is written
--- afterwards, and none before is missing.
-CREATE FUNCTION vyx.forget_rest() RETURNS bigint
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    person record;
-    forgotten bigint := 0;
-BEGIN
-    FOR person IN SELECT f.user_id, f.traders FROM vyx.forgotten f LIMIT 1 FOR UPDATE SKIP LOCKED LOOP
-        DELETE FROM vyx.pending p WHERE p.trader_id = ANY (person.traders);
-        DELETE FROM vyx.failures f WHERE f.trader_id = ANY (person.traders);
-        DELETE FROM vyx.resting r WHERE r.trader_id = ANY (person.traders);
-        DELETE FROM vyx.delivered d WHERE d.user_id = person.user_id;
-        DELETE FROM vyx.signals s WHERE s.trader_id = ANY (person.traders);
-        DELETE FROM vyx.shadow_signals s WHERE s.trader_id = ANY (person.traders);
-        DELETE FROM vyx.usage u WHERE u.trader_id = ANY (person.traders);
-        DELETE FROM vyx.trader_versions v WHERE v.trader_id = ANY (person.traders);
-        DELETE FROM vyx.forgotten f WHERE f.user_id = person.user_id;
-        forgotten := forgotten + 1;
-    END LOOP;
-    RETURN forgotten;
-END
-$$;
-
-COMMENT ON FUNCTION vyx.forget_rest() IS 'Deletes what is left of a person who was forgotten; returns whether there was one, as a number.';
-
-CREATE TABLE vyx.chores (
-    chore text PRIMARY KEY,
-    every interval NOT NULL,
-    due   timestamptz NOT NULL DEFAULT '-infinity',
-    place uuid NOT NULL DEFAULT '00000000-0000-0000-0000-000000000000'
-);
-
-ALTER TABLE vyx.chores ENABLE ROW LEVEL SECURITY;
-
-ALTER TABLE vyx.chores FORCE ROW LEVEL SECURITY;
-
-COMMENT ON TABLE vyx.chores IS 'What vyx.maintain() does, and when next.';
-
-COMMENT ON COLUMN vyx.chores.place IS 'Where it goes on: after this trader.';
-
-SELECT pg_extension_config_dump('vyx.chores', '');
-
-CREATE FUNCTION vyx.maintain() RETURNS boolean
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '20ms' SET timezone = 'UTC' AS $$
-DECLARE
-    now constant timestamptz := vyx.effective_now();
-    job vyx.chores;
-    more boolean := false;
-BEGIN
-    -- A copy stays as it is until vyx_adopt().
-    IF now = '-infinity' OR NOT EXISTS (SELECT FROM vyx.writer w JOIN pg_control_system() c ON c.system_identifier = w.system_identifier) THEN
-        RETURN false;
-    END IF;
-    -- Not by the installation: a restored dump brings its own.
-    IF NOT EXISTS (SELECT FROM vyx.chores) THEN
-        INSERT INTO vyx.chores (chore, every) VALUES
-            ('usage', '1 minute'), ('signals', '1 minute'), ('traders', '1 minute'), ('limits', '1 minute'),
-            ('shadow_signals', '10 minutes'), ('failures', '1 hour'), ('resting', '1 hour'), ('versions', '1 hour')
-            ON CONFLICT DO NOTHING;
-    END IF;
-    -- One that is due in a day is from a market whose time has gone back.
-    SELECT c.* INTO job FROM vyx.chores c WHERE c.due <= now OR c.due > now + interval '1 day'
-        ORDER BY c.due, c.chore LIMIT 1 FOR UPDATE SKIP LOCKED;
-    IF NOT FOUND THEN
-        RETURN false;
-    END IF;
-    BEGIN
-        CASE job.chore
-            WHEN 'usage' THEN more := vyx.fold_usage() > 0;
-            WHEN 'signals' THEN SELECT d.place, d.more INTO job.place, more FROM vyx.drop_signals(now, job.place) d;
-            WHEN 'traders' THEN more := vyx.tell_stopped() > 0;
-            WHEN 'limits' THEN
-                IF vyx.count_running() > coalesce(current_setting('vyx.max_running_traders', true), '1000')::integer THEN
-                    INSERT INTO vyx.reviews DEFAULT VALUES;
-                END IF;
-            WHEN 'shadow_signals' THEN more := vyx.drop_shadow_signals(now);
-            WHEN 'failures' THEN more := vyx.drop_failures(now);
-            WHEN 'resting' THEN PERFORM vyx.drop_resting();
-            WHEN 'versions' THEN more := vyx.drop_versions(now);
-        END CASE;
-    EXCEPTION WHEN lock_not_available THEN
-        more := false;   -- somebody holds a lock: another time
-    END;
-    UPDATE vyx.chores c SET due = CASE WHEN more THEN least(job.due, now) ELSE now + c.every END, place = job.place
-        WHERE c.chore = job.chore;
-    RETURN more OR EXISTS (SELECT FROM vyx.chores c WHERE c.due <= now);
-END
-$$;
-
-COMMENT ON FUNCTION vyx.maintain() IS 'Does a part of what has to be done now and then; returns whether there is more. Takes milliseconds, and waits for nobody.';
-
--- By trader, so that each goes by its own time and an index leads to its oldest. What a cooldown must still know of stays.
--- Counted from the evaluation: what was caught up late is kept as long as anything else.
-CREATE FUNCTION vyx.drop_signals(now timestamptz, INOUT place uuid, OUT more boolean)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' AS $$
-DECLARE
-    of_builtin constant interval := '7 days';
-    most constant integer := 1000;
-    looked integer := 0;
-    left_over integer := most;
-    dropped integer;
-    its record;
-    keep interval;
-    cooldown interval;
-BEGIN
-    more := true;
-    WHILE looked < 200 AND left_over > 0 LOOP
-        SELECT s.trader_id, s.user_id INTO its FROM vyx.signals s WHERE s.trader_id > place ORDER BY s.trader_id LIMIT 1;
-        IF NOT FOUND THEN
-            place := '00000000-0000-0000-0000-000000000000';
-            more := false;
-            RETURN;
-        END IF;
-        looked := looked + 1;
-        keep := CASE WHEN its.user_id IS NULL THEN of_builtin ELSE (
-            SELECT i.keep_signals FROM vyx.tiers i
-            WHERE i.tier = coalesce((SELECT t.tier FROM vyx.tenants t WHERE t.user_id = its.user_id), 'free')) END;
-        SELECT coalesce(max(v.cooldown), '0') INTO cooldown FROM vyx.trader_versions v
-            WHERE v.trader_id = its.trader_id AND v.effective_to IS NULL;
-        WITH old AS (
-            SELECT s.id FROM vyx.signals s
-            WHERE s.trader_id = its.trader_id AND s.close_time < now - keep - cooldown AND s.evaluated_at < now - keep
-            ORDER BY s.close_time LIMIT left_over FOR UPDATE SKIP LOCKED
-        ), gone AS (
-            DELETE FROM vyx.signals s USING old WHERE s.id = old.id RETURNING s.user_id, s.close_time
-        ), counted AS (
-            INSERT INTO vyx.usage AS u (trader_id, day, user_id, signals)
-            SELECT its.trader_id, vyx.utc_day(g.close_time), g.user_id, count(*) FROM gone g GROUP BY vyx.utc_day(g.close_time), g.user_id
-            ON CONFLICT (trader_id, day) DO UPDATE SET signals = u.signals + EXCLUDED.signals
-        )
-        SELECT count(*) INTO dropped FROM gone;
-        left_over := left_over - dropped;
-        -- With nothing left to drop there may be more of this trader.
-        place := CASE WHEN left_over > 0 THEN its.trader_id ELSE place END;
-    END LOOP;
-END
-$$;
-
-COMMENT ON FUNCTION vyx.drop_signals(timestamptz, uuid) IS
-    'Deletes signals that are older than their tenant''s tier keeps them, of some traders after the given one, and counts them in vyx.usage; returns where to go on and whether there is more.';
-
-CREATE FUNCTION vyx.drop_shadow_signals(now timestamptz) RETURNS boolean
-LANGUAGE sql SECURITY DEFINER
-BEGIN ATOMIC
-    WITH gone AS (
-        DELETE FROM vyx.shadow_signals s
-        WHERE s.ctid = ANY (ARRAY(SELECT o.ctid FROM vyx.shadow_signals o WHERE o.close_time < drop_shadow_signals.now - interval '168 hours'
-                                  LIMIT 1000 FOR UPDATE SKIP LOCKED))
-        RETURNING 1
-    )
-    SELECT count(*) = 1000 FROM gone;
-END;
-
-COMMENT ON FUNCTION vyx.drop_shadow_signals(timestamptz) IS 'Deletes some of the shadows'' signals that are older than 7 days; returns whether there may be more.';
-
-CREATE FUNCTION vyx.drop_failures(now timestamptz) RETURNS boolean
-LANGUAGE sql SECURITY DEFINER
-BEGIN ATOMIC
-    WITH gone AS (
-        DELETE FROM vyx.failures f
-        WHERE f.ctid = ANY (ARRAY(SELECT o.ctid FROM vyx.failures o WHERE o.last_at < drop_failures.now - interval '720 hours'
-                                  LIMIT 1000 FOR UPDATE SKIP LOCKED))
-        RETURNING 1
-    )
-    SELECT count(*) = 1000 FROM gone;
-END;
-
-COMMENT ON FUNCTION vyx.drop_failures(timestamptz) IS 'Deletes some of the failures that have not happened for 30 days; returns whether there may be more.';
-
-CREATE FUNCTION vyx.drop_resting() RETURNS void
-LANGUAGE sql SECURITY DEFINER
-BEGIN ATOMIC
-    DELETE FROM vyx.resting r
-    WHERE r.trader_id = ANY (ARRAY(SELECT o.trader_id FROM vyx.resting o
-                                   WHERE NOT EXISTS (SELECT FROM vyx.traders t WHERE t.id = o.trader_id)
-                                   LIMIT 1000 FOR UPDATE OF o SKIP LOCKED));
-END;
-
-COMMENT ON FUNCTION vyx.drop_resting() IS 'Deletes what is known of the failures of traders that are deleted.';
-
--- The newest of a trader stays: the next one is numbered after it. A series that is behind may need one that ended long
--- ago; the newest watermark of an interval tells how far evaluation is, as those of series that left stand still.
-CREATE FUNCTION vyx.drop_versions(now timestamptz) RETURNS boolean
-LANGUAGE sql SECURITY DEFINER
-BEGIN ATOMIC
-    WITH old AS (
-        SELECT v.trader_id, v.version FROM vyx.trader_versions v
-        WHERE v.effective_to < drop_versions.now - interval '720 hours'
-          AND v.effective_to + interval '24 hours' < (
-              SELECT max(w.evaluated_through) FROM vyx.watermarks w WHERE w."interval" = v."interval" AND w.lane = v.lane)
-          AND (EXISTS (SELECT FROM vyx.trader_versions n WHERE n.trader_id = v.trader_id AND n.version > v.version)
-               OR NOT EXISTS (SELECT FROM vyx.traders t WHERE t.id = v.trader_id))
-          AND NOT EXISTS (SELECT FROM vyx.pending p WHERE p.trader_id = v.trader_id AND p.trader_version = v.version)
-          AND NOT EXISTS (SELECT FROM vyx.failures f WHERE f.trader_id = v.trader_id AND f.trader_version = v.version)
-          AND NOT EXISTS (SELECT FROM vyx.signals s
-                          WHERE s.trader_id = v.trader_id AND s.trader_version = v.version
-                            AND s.close_time >= v.effective_from AND s.close_time < v.effective_to)
-        LIMIT 100 FOR UPDATE OF v SKIP LOCKED
-    ), gone AS (
-        DELETE FROM vyx.trader_versions v USING old WHERE v.trader_id = old.trader_id AND v.version = old.version RETURNING 1
-    )
-    SELECT count(*) = 100 FROM gone;
-END;
-
-COMMENT ON FUNCTION vyx.drop_versions(timestamptz) IS 'Deletes some versions that ended 30 days ago and that nothing refers to; returns whether there may be more.';
-
-CREATE FUNCTION vyx.own_trader(trader uuid) RETURNS vyx.traders
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    found_one vyx.traders;
-BEGIN
-    IF trader IS NULL THEN
-        RAISE EXCEPTION 'argument "id" must not be null' USING ERRCODE = 'null_value_not_allowed', HINT = 'Give a trader''s id.';
-    END IF;
-    SELECT t.* INTO found_one FROM vyx.traders t WHERE t.id = trader;
-    IF NOT FOUND THEN
-        RAISE EXCEPTION 'no trader "%"', trader
-            USING ERRCODE = 'undefined_object', HINT = 'SELECT id, name FROM vyx.traders lists yours.';
-    END IF;
-    RETURN found_one;
-END
-$$;
-
-COMMENT ON FUNCTION vyx.own_trader(uuid) IS 'The row of a trader that the caller may see; 42704 where there is none.';
-
--- The doors below run as their callers, who may call these two as well: so they look for themselves whose trader it is. A
--- built-in one is everybody's to see, and only a superuser's to change.
-CREATE FUNCTION vyx.begin_shadow(trader uuid, its_script text) RETURNS bigint
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    at constant timestamptz := vyx.effective_now();
-    beside vyx.trader_versions;
-    program json;
-    its_cost bigint;
-    number bigint;
-BEGIN
-    PERFORM vyx.end_shadow(trader);
-    SELECT v.* INTO beside FROM vyx.traders t
-        JOIN vyx.trader_versions v ON v.trader_id = t.id AND v.version = t.version AND v.asked_to IS NULL AND v.effective_to IS NULL
-        WHERE t.id = trader AND t.state = 'running';
-    IF NOT FOUND THEN
-        RAISE EXCEPTION 'trader "%" does not run, so nothing can run beside it', trader
-            USING ERRCODE = 'object_not_in_prerequisite_state',
-                  HINT = format('Start it first: SELECT vyx_start_trader(%L). Or change it without shadow.', trader);
-    END IF;
-    program := vyx._compile(its_script, beside."interval");
-    -- Evaluated at every close as the one beside it is, so it is paid for.
-    its_cost := json_array_length(program -> 'nodes') * coalesce(cardinality(beside.symbols), vyx._tracked_symbols());
-    PERFORM vyx.check_quota(t, its_cost) FROM vyx.traders t WHERE t.id = trader;
-    SELECT max(v.version) + 1 INTO number FROM vyx.trader_versions v WHERE v.trader_id = trader;
-    INSERT INTO vyx.trader_versions (trader_id, version, user_id, script, program, "interval", symbols, min_quote_volume_24h,
-                                     fire_on, cooldown, max_lag, shadow, cost, lane, asked_from)
-    VALUES (trader, number, beside.user_id, its_script, program, beside."interval", beside.symbols, beside.min_quote_volume_24h,
-            beside.fire_on, beside.cooldown, beside.max_lag, true, its_cost, beside.lane, at);
-    RETURN number;
-END
-$$;
-
-COMMENT ON FUNCTION vyx.begin_shadow(uuid, text) IS
-    'Begins a shadow of a running trader of the caller, in the place of the one it may have; returns its version.';
-
-CREATE FUNCTION vyx.end_shadow(trader uuid) RETURNS boolean
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-    -- Locked like a row that is changed: two who do this at once do it one after the other.
-    PERFORM FROM vyx.traders t
-        WHERE t.id = trader AND (t.user_id = vyx.uid() OR vyx.may_build_in()) FOR NO KEY UPDATE;
-    IF NOT FOUND THEN
-        RAISE EXCEPTION 'trader "%" is not yours', trader
-            USING ERRCODE = 'insufficient_privilege', HINT = 'Insert a trader of your own.';
-    END IF;
-    UPDATE vyx.trader_versions v SET asked_to = vyx.effective_now()
-        WHERE v.trader_id = trader AND v.shadow AND v.asked_to IS NULL AND v.effective_to IS NULL;
-    RETURN FOUND;
-END
-$$;
-
-COMMENT ON FUNCTION vyx.end_shadow(uuid) IS 'Asks for the end of the shadow of a trader of the caller; returns whether there was one.';
-
-CREATE FUNCTION @extschema@.vyx_change_trader(id uuid, script text, shadow boolean DEFAULT false) RETURNS bigint
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    trader constant vyx.traders := vyx.own_trader(vyx_change_trader.id);
-    number bigint;
-BEGIN
-    IF script IS NULL OR shadow IS NULL THEN
-        RAISE EXCEPTION 'arguments "script" and "shadow" must not be null'
-            USING ERRCODE = 'null_value_not_allowed', HINT = 'Give the whole new script.';
-    END IF;
-    IF shadow THEN
-        RETURN vyx.begin_shadow(trader.id, script);
-    END IF;
-    UPDATE vyx.traders t SET script = vyx_change_trader.script WHERE t.id = vyx_change_trader.id RETURNING t.version INTO number;
-    RETURN number;
-END
-$$;
-
-COMMENT ON FUNCTION @extschema@.vyx_change_trader(uuid, text, boolean) IS
-    'Gives a trader another script from the next close on; with shadow => true the new one runs beside the old one and delivers nothing. Returns the number of the new version.';
-
-CREATE FUNCTION vyx.shadow_of(trader uuid) RETURNS vyx.trader_versions
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    newest vyx.trader_versions;
-BEGIN
-    SELECT v.* INTO newest FROM vyx.trader_versions v WHERE v.trader_id = trader AND v.shadow ORDER BY v.version DESC LIMIT 1;
-    IF NOT FOUND THEN
-        RAISE EXCEPTION 'trader "%" has no shadow', trader
-            USING ERRCODE = 'undefined_object', HINT = 'SELECT vyx_change_trader(id, script, shadow => true) begins one.';
-    END IF;
-    RETURN newest;
-END
-$$;
-
-COMMENT ON FUNCTION vyx.shadow_of(uuid) IS 'The newest shadow of a trader, in force or ended; 42704 where there never was one.';
-
--- Only closes that both have evaluated are compared: from when both are in force, up to where every series of the interval
--- has come.
-CREATE FUNCTION @extschema@.vyx_shadow_diff(
-    id uuid, OUT symbol text, OUT close_time timestamptz, OUT fired_by text, OUT price float8, OUT metadata jsonb, OUT shadow_metadata jsonb
-) RETURNS SETOF record
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
-#variable_conflict use_column
-DECLARE
-    trader constant vyx.traders := vyx.own_trader(vyx_shadow_diff.id);
-    other constant vyx.trader_versions := vyx.shadow_of(vyx_shadow_diff.id);
-    until_then timestamptz;
-BEGIN
-    SELECT least(min(w.evaluated_through), other.effective_to - interval '1 millisecond') INTO until_then
-        FROM vyx.watermarks w WHERE w."interval" = other."interval" AND w.lane = other.lane;
-    RETURN QUERY
-        SELECT coalesce(c.symbol, s.symbol), coalesce(c.close_time, s.close_time),
-               CASE WHEN s.id IS NULL THEN 'current' WHEN c.id IS NULL THEN 'shadow' ELSE 'both' END,
-               coalesce(c.price, s.price), c.metadata, s.metadata
-        FROM (SELECT n.* FROM vyx.signals n WHERE n.trader_id = other.trader_id) AS c
-        FULL JOIN (SELECT n.* FROM vyx.shadow_signals n
-                   WHERE n.trader_id = other.trader_id AND n.trader_version = other.version) AS s
-            ON s.symbol = c.symbol AND s.close_time = c.close_time
-        WHERE coalesce(c.close_time, s.close_time) BETWEEN other.effective_from AND until_then
-          AND (c.id IS NULL OR s.id IS NULL OR c.metadata IS DISTINCT FROM s.metadata)
-        ORDER BY 2, 1;
-END
-$$;
-
-COMMENT ON FUNCTION @extschema@.vyx_shadow_diff(uuid) IS
-    'Where a trader and its shadow differ since the shadow began: who fired (current, shadow, or both with other metadata), oldest first. No rows: no difference so far.';
-
-CREATE FUNCTION @extschema@.vyx_promote_shadow(id uuid) RETURNS bigint
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    other constant vyx.trader_versions := vyx.shadow_of((vyx.own_trader(vyx_promote_shadow.id)).id);
-BEGIN
-    IF other.effective_to IS NOT NULL OR other.asked_to IS NOT NULL THEN
-        RAISE EXCEPTION 'the shadow of trader "%" has ended', vyx_promote_shadow.id
-            USING ERRCODE = 'object_not_in_prerequisite_state',
-                  HINT = 'The trader was changed or stopped since. Begin another: vyx_change_trader(id, script, shadow => true).';
-    END IF;
-    -- The change ends the shadow.
-    RETURN @extschema@.vyx_change_trader(vyx_promote_shadow.id, other.script);
-END
-$$;
-
-COMMENT ON FUNCTION @extschema@.vyx_promote_shadow(uuid) IS
-    'Makes a trader''s shadow the version in force from the next close on; returns its new number.';
-
-CREATE FUNCTION @extschema@.vyx_drop_shadow(id uuid) RETURNS boolean
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-    RETURN vyx.end_shadow((vyx.own_trader(vyx_drop_shadow.id)).id);
-END
-$$;
-
-COMMENT ON FUNCTION @extschema@.vyx_drop_shadow(uuid) IS 'Ends a trader''s shadow from the next close on; returns whether there was one. What it fired stays for a while.';
-
 SET LOCAL search_path = @extschema@, pg_temp;
 
 CREATE  FUNCTION vyx."_format"() RETURNS INT /* i32 */
@@ -2707,6 +2740,8 @@ FROM (VALUES
     ('elite', 10000, 20000000, NULL)
 ) AS n(tier, max_traders, cost_per_close, signals_per_hour)
 WHERE t.tier = n.tier;
+-- Whatever runs goes on: limits that are new are looked at when a trader is started.
+DELETE FROM vyx.reviews;
 
 DO $$
 DECLARE
