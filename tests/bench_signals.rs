@@ -5,6 +5,7 @@
 //! The measure of all of it is what anybody would write instead: a client that inserts as many rows of the same size into
 //! a table with the same indexes and notifies, of which the signals are known already.
 
+#[allow(dead_code)] // the other benchmarks use the rest
 mod bench_process;
 #[allow(dead_code, unused_imports)] // the tests use the rest
 mod harness;
