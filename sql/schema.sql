@@ -205,8 +205,6 @@ CREATE TABLE vyx.trader_versions (
     cost                 bigint NOT NULL DEFAULT 0 CHECK (cost >= 0),
     lane                 smallint NOT NULL DEFAULT 0 CHECK (lane IN (0, 1)),
     shadow               boolean NOT NULL DEFAULT false,
-    nodes                integer GENERATED ALWAYS AS (
-                             CASE json_typeof(program -> 'nodes') WHEN 'array' THEN json_array_length(program -> 'nodes') END) STORED,
     stopped_because      text,
     asked_from           timestamptz,
     asked_to             timestamptz,
@@ -236,7 +234,6 @@ COMMENT ON COLUMN vyx.trader_versions.program IS 'What the script was compiled t
 COMMENT ON COLUMN vyx.trader_versions.cost IS 'Nodes of the program times the symbols it looked at when it was made: what a close of it costs, at most.';
 COMMENT ON COLUMN vyx.trader_versions.lane IS '0: evaluated at once; 1: after everybody else, since its tenant has more than vyx.prompt_cost running.';
 COMMENT ON COLUMN vyx.trader_versions.shadow IS 'Runs beside the version in force and delivers nothing: its signals lie in vyx.shadow_signals.';
-COMMENT ON COLUMN vyx.trader_versions.nodes IS 'How large its program is; null where it is of a format that has none, or its script no longer compiles.';
 COMMENT ON COLUMN vyx.trader_versions.stopped_because IS 'Why the database ended it; null: its tenant did, or nobody.';
 COMMENT ON COLUMN vyx.trader_versions.asked_from IS 'Market time of the statement that made it.';
 COMMENT ON COLUMN vyx.trader_versions.asked_to IS 'Market time of the statement that changed, stopped or deleted the trader.';

@@ -34,7 +34,8 @@ COMMENT ON FUNCTION vyx.utc_day(timestamptz) IS 'The day of a moment in UTC.';
 CREATE FUNCTION vyx.newest_version(trader uuid, OUT user_id uuid, OUT nodes integer) RETURNS SETOF record
 LANGUAGE sql STABLE ROWS 1
 BEGIN ATOMIC
-    SELECT v.user_id, coalesce(v.nodes, 0) FROM vyx.trader_versions v
+    SELECT v.user_id, CASE json_typeof(v.program -> 'nodes') WHEN 'array' THEN json_array_length(v.program -> 'nodes') ELSE 0 END
+    FROM vyx.trader_versions v
     WHERE v.trader_id = newest_version.trader ORDER BY v.version DESC LIMIT 1;
 END;
 COMMENT ON FUNCTION vyx.newest_version(uuid) IS 'Whose a trader is or was, and how large its program; no row where nobody knows it.';
