@@ -349,7 +349,8 @@ mod tests {
         failure("history", &format!("[[\"TEN3USDT\", {close}]]"));
         run(&format!(
             "DELETE FROM vyx.cycles;
-             INSERT INTO vyx.cycles (\"interval\", close_time, failed, evaluated_by) VALUES ('1m', vyx.at({close}), 3, 'sql');
+             INSERT INTO vyx.cycles (\"interval\", close_time, evaluated, matched, fired, failed, evaluated_by)
+             VALUES ('1m', vyx.at({close}), 9, 4, 3, 3, 'sql');
              INSERT INTO vyx.resting (trader_id, trader_version, user_id, cause, message, in_a_row, since, retry_at)
              VALUES ('{failed}', 1, '{TENANT}', 'write', 'no', 5, vyx.effective_now(), vyx.effective_now() + interval '60 seconds');
              SET ROLE tenants_test"
@@ -374,7 +375,7 @@ mod tests {
             one::<String>(&format!(
                 "SELECT waiting || ' ' || failed FROM vyx.cycles WHERE close_time = vyx.at({close})"
             )),
-            "2 1"
+            "2 1 7 2 1"
         );
         assert_eq!(count(&format!("vyx.failures WHERE trader_id = '{failed}' AND cause = 'history'")), 1);
         assert_eq!(count("vyx.retries"), 0);

@@ -72,7 +72,14 @@ DECLARE
     forgotten bigint := 0;
 BEGIN
     FOR person IN SELECT f.user_id, f.traders FROM vyx.forgotten f LIMIT 1 FOR UPDATE SKIP LOCKED LOOP
-        DELETE FROM vyx.pending p WHERE p.trader_id = ANY (person.traders);
+        WITH gone AS (
+            DELETE FROM vyx.pending p USING vyx.trader_versions v
+            WHERE p.trader_id = ANY (person.traders) AND v.trader_id = p.trader_id AND v.version = p.trader_version
+            RETURNING p."interval", p.close_time, v.lane
+        )
+        UPDATE vyx.cycles c SET waiting = c.waiting - n.pairs
+        FROM (SELECT g."interval", g.close_time, g.lane, count(*) AS pairs FROM gone g GROUP BY g."interval", g.close_time, g.lane) AS n
+        WHERE c."interval" = n."interval" AND c.close_time = n.close_time AND c.lane = n.lane;
         DELETE FROM vyx.failures f WHERE f.trader_id = ANY (person.traders);
         DELETE FROM vyx.resting r WHERE r.trader_id = ANY (person.traders);
         DELETE FROM vyx.delivered d WHERE d.user_id = person.user_id;

@@ -68,21 +68,29 @@ BEGIN
                JOIN wish w ON w.trader_id = o.trader_id AND w.cause IN ('', o.cause)
                FOR UPDATE OF o SKIP LOCKED) AS free
         WHERE f.trader_id = free.trader_id AND f.trader_version = free.trader_version AND f.cause = free.cause
-        RETURNING f.trader_id, f.trader_version, f.user_id, f."interval", f.candles
-    ), put_off AS (
-        INSERT INTO vyx.pending AS p (trader_id, trader_version, user_id, symbol, "interval", close_time, waiting_for, since)
-        SELECT DISTINCT t.trader_id, t.trader_version, t.user_id, c.candle ->> 0, t."interval", vyx.at((c.candle ->> 1)::bigint),
-               'a retry', vyx.effective_now()
+        RETURNING f.trader_id, f.trader_version, f.cause, f.user_id, f."interval", f.candles
+    ), again AS MATERIALIZED (
+        SELECT t.trader_id, t.trader_version, t.user_id, t."interval", c.candle ->> 0 AS symbol,
+               vyx.at((c.candle ->> 1)::bigint) AS close_time, v.lane, count(DISTINCT t.cause) AS failures,
+               -- These had fired, and will again.
+               count(DISTINCT t.cause) FILTER (WHERE t.cause IN ('write', 'metadata')) AS fired
         FROM taken t
         CROSS JOIN LATERAL jsonb_array_elements(t.candles) AS c(candle)
         JOIN vyx.trader_versions v ON v.trader_id = t.trader_id AND v.version = t.trader_version
+        GROUP BY t.trader_id, t.trader_version, t.user_id, t."interval", c.candle, v.lane
+    ), put_off AS (
+        INSERT INTO vyx.pending AS p (trader_id, trader_version, user_id, symbol, "interval", close_time, waiting_for, since)
+        SELECT a.trader_id, a.trader_version, a.user_id, a.symbol, a."interval", a.close_time, 'a retry', vyx.effective_now()
+        FROM again a
         ON CONFLICT DO NOTHING
-        RETURNING p.trader_id, p.trader_version, p."interval", p.close_time
+        RETURNING p.trader_id, p.trader_version, p.symbol, p."interval", p.close_time
     ), counted AS (
-        UPDATE vyx.cycles c SET waiting = c.waiting + n.candles, failed = greatest(c.failed - n.candles, 0)
-        FROM (SELECT p."interval", p.close_time, v.lane, count(*) AS candles
-              FROM put_off p JOIN vyx.trader_versions v ON v.trader_id = p.trader_id AND v.version = p.trader_version
-              GROUP BY p."interval", p.close_time, v.lane) AS n
+        UPDATE vyx.cycles c SET
+            waiting = c.waiting + n.candles, failed = c.failed - least(n.failures, c.failed), evaluated = c.evaluated - n.fired,
+            matched = c.matched - n.fired, fired = c.fired - n.fired
+        FROM (SELECT a."interval", a.close_time, a.lane, count(*) AS candles, sum(a.failures) AS failures, sum(a.fired) AS fired
+              FROM put_off p JOIN again a USING (trader_id, trader_version, symbol, "interval", close_time)
+              GROUP BY a."interval", a.close_time, a.lane) AS n
         WHERE c."interval" = n."interval" AND c.close_time = n.close_time AND c.lane = n.lane
     ), woken AS (
         DELETE FROM vyx.resting r USING wish w WHERE r.trader_id = w.trader_id AND w.cause IN ('', r.cause)

@@ -193,6 +193,8 @@ fn a_trader_whose_signals_are_refused_rests_and_says_them_all_when_it_is_tried_a
     let said = "SELECT count(*) = count(DISTINCT (s.symbol, s.close_time)) AND count(*) = $1
                 FROM vyx.signals s JOIN candles c USING (symbol) WHERE s.close_time = vyx.at(c.close_time)";
     until("what was refused is said, once", || session.one::<bool>(said, &[&tried]).then_some(()));
+    let accounted = "SELECT sum(fired) - sum(failed) = (SELECT count(*) FROM vyx.signals) FROM vyx.cycles";
+    assert!(session.one::<bool>(accounted, &[]), "nor is anything counted twice");
     let clean = "SELECT last_error IS NULL AND failures = 0 AND waiting = 0 FROM vyx_trader_status($1::text::uuid)";
     until("nothing is left of it", || writer.one::<bool>(clean, &[&id]).then_some(()));
 
