@@ -119,7 +119,6 @@ ALTER TABLE vyx.trader_versions
     ADD COLUMN cost bigint NOT NULL DEFAULT 0 CHECK (cost >= 0),
     ADD COLUMN lane smallint NOT NULL DEFAULT 0 CHECK (lane IN (0, 1)),
     ADD COLUMN shadow boolean NOT NULL DEFAULT false,
-    ADD COLUMN nodes integer GENERATED ALWAYS AS ( CASE json_typeof(program -> 'nodes') WHEN 'array' THEN json_array_length(program -> 'nodes') END) STORED,
     ADD COLUMN stopped_because text;
 
 -- What quotas count.
@@ -139,8 +138,6 @@ COMMENT ON COLUMN vyx.trader_versions.cost IS 'Nodes of the program times the sy
 COMMENT ON COLUMN vyx.trader_versions.lane IS '0: evaluated at once; 1: after everybody else, since its tenant has more than vyx.prompt_cost running.';
 
 COMMENT ON COLUMN vyx.trader_versions.shadow IS 'Runs beside the version in force and delivers nothing: its signals lie in vyx.shadow_signals.';
-
-COMMENT ON COLUMN vyx.trader_versions.nodes IS 'How large its program is; null where it is of a format that has none, or its script no longer compiles.';
 
 COMMENT ON COLUMN vyx.trader_versions.stopped_because IS 'Why the database ended it; null: its tenant did, or nobody.';
 
@@ -588,7 +585,8 @@ COMMENT ON FUNCTION vyx.utc_day(timestamptz) IS 'The day of a moment in UTC.';
 CREATE FUNCTION vyx.newest_version(trader uuid, OUT user_id uuid, OUT nodes integer) RETURNS SETOF record
 LANGUAGE sql STABLE ROWS 1
 BEGIN ATOMIC
-    SELECT v.user_id, coalesce(v.nodes, 0) FROM vyx.trader_versions v
+    SELECT v.user_id, CASE json_typeof(v.program -> 'nodes') WHEN 'array' THEN json_array_length(v.program -> 'nodes') ELSE 0 END
+    FROM vyx.trader_versions v
     WHERE v.trader_id = newest_version.trader ORDER BY v.version DESC LIMIT 1;
 END;
 
@@ -1043,21 +1041,29 @@ BEGIN
                JOIN wish w ON w.trader_id = o.trader_id AND w.cause IN ('', o.cause)
                FOR UPDATE OF o SKIP LOCKED) AS free
         WHERE f.trader_id = free.trader_id AND f.trader_version = free.trader_version AND f.cause = free.cause
-        RETURNING f.trader_id, f.trader_version, f.user_id, f."interval", f.candles
-    ), put_off AS (
-        INSERT INTO vyx.pending AS p (trader_id, trader_version, user_id, symbol, "interval", close_time, waiting_for, since)
-        SELECT DISTINCT t.trader_id, t.trader_version, t.user_id, c.candle ->> 0, t."interval", vyx.at((c.candle ->> 1)::bigint),
-               'a retry', vyx.effective_now()
+        RETURNING f.trader_id, f.trader_version, f.cause, f.user_id, f."interval", f.candles
+    ), again AS MATERIALIZED (
+        SELECT t.trader_id, t.trader_version, t.user_id, t."interval", c.candle ->> 0 AS symbol,
+               vyx.at((c.candle ->> 1)::bigint) AS close_time, v.lane, count(DISTINCT t.cause) AS failures,
+               -- These had fired, and will again.
+               count(DISTINCT t.cause) FILTER (WHERE t.cause IN ('write', 'metadata')) AS fired
         FROM taken t
         CROSS JOIN LATERAL jsonb_array_elements(t.candles) AS c(candle)
         JOIN vyx.trader_versions v ON v.trader_id = t.trader_id AND v.version = t.trader_version
+        GROUP BY t.trader_id, t.trader_version, t.user_id, t."interval", c.candle, v.lane
+    ), put_off AS (
+        INSERT INTO vyx.pending AS p (trader_id, trader_version, user_id, symbol, "interval", close_time, waiting_for, since)
+        SELECT a.trader_id, a.trader_version, a.user_id, a.symbol, a."interval", a.close_time, 'a retry', vyx.effective_now()
+        FROM again a
         ON CONFLICT DO NOTHING
-        RETURNING p.trader_id, p.trader_version, p."interval", p.close_time
+        RETURNING p.trader_id, p.trader_version, p.symbol, p."interval", p.close_time
     ), counted AS (
-        UPDATE vyx.cycles c SET waiting = c.waiting + n.candles, failed = greatest(c.failed - n.candles, 0)
-        FROM (SELECT p."interval", p.close_time, v.lane, count(*) AS candles
-              FROM put_off p JOIN vyx.trader_versions v ON v.trader_id = p.trader_id AND v.version = p.trader_version
-              GROUP BY p."interval", p.close_time, v.lane) AS n
+        UPDATE vyx.cycles c SET
+            waiting = c.waiting + n.candles, failed = c.failed - least(n.failures, c.failed), evaluated = c.evaluated - n.fired,
+            matched = c.matched - n.fired, fired = c.fired - n.fired
+        FROM (SELECT a."interval", a.close_time, a.lane, count(*) AS candles, sum(a.failures) AS failures, sum(a.fired) AS fired
+              FROM put_off p JOIN again a USING (trader_id, trader_version, symbol, "interval", close_time)
+              GROUP BY a."interval", a.close_time, a.lane) AS n
         WHERE c."interval" = n."interval" AND c.close_time = n.close_time AND c.lane = n.lane
     ), woken AS (
         DELETE FROM vyx.resting r USING wish w WHERE r.trader_id = w.trader_id AND w.cause IN ('', r.cause)
@@ -1162,7 +1168,14 @@ DECLARE
     forgotten bigint := 0;
 BEGIN
     FOR person IN SELECT f.user_id, f.traders FROM vyx.forgotten f LIMIT 1 FOR UPDATE SKIP LOCKED LOOP
-        DELETE FROM vyx.pending p WHERE p.trader_id = ANY (person.traders);
+        WITH gone AS (
+            DELETE FROM vyx.pending p USING vyx.trader_versions v
+            WHERE p.trader_id = ANY (person.traders) AND v.trader_id = p.trader_id AND v.version = p.trader_version
+            RETURNING p."interval", p.close_time, v.lane
+        )
+        UPDATE vyx.cycles c SET waiting = c.waiting - n.pairs
+        FROM (SELECT g."interval", g.close_time, g.lane, count(*) AS pairs FROM gone g GROUP BY g."interval", g.close_time, g.lane) AS n
+        WHERE c."interval" = n."interval" AND c.close_time = n.close_time AND c.lane = n.lane;
         DELETE FROM vyx.failures f WHERE f.trader_id = ANY (person.traders);
         DELETE FROM vyx.resting r WHERE r.trader_id = ANY (person.traders);
         DELETE FROM vyx.delivered d WHERE d.user_id = person.user_id;
