@@ -111,6 +111,15 @@ mod tests {
         // A signal that was written counts for more than anything else.
         let fired = said.starts_with("fired");
         assert_eq!(verdict("EXPLAIN3USDT", 5).starts_with("waiting: put off: it waits for BTCUSDT 1h"), !fired);
+        let quiet = (6..20).find(|n| !verdict("EXPLAIN3USDT", *n).starts_with("fired")).expect("some do not match");
+        Spi::run(&format!(
+            "INSERT INTO vyx.resting SELECT trader_id, 1, NULL, 'program', 'it broke', 5, vyx.at({FIRST}), vyx.at({FIRST} + 6000000)
+             FROM vyx.trader_versions"
+        ))
+        .expect("runs");
+        let rests = verdict("EXPLAIN3USDT", quiet);
+        assert!(rests.starts_with("resting: it failed 5 times in a row and rests until"), "{rests}");
+        Spi::run("DELETE FROM vyx.resting").expect("runs");
         // The exchange has no candle number 21.
         let (writer, id) = symbol("EXPLAIN3USDT");
         let series = writer.store().series(id, Interval::M1).expect("1m is tracked");

@@ -160,10 +160,9 @@ fn measure(stage: &Stage, session: &Session, what: &str, plain: Option<f64>) {
     let elapsed = begun.elapsed();
     let closings: BTreeMap<i64, i64> = stage
         .exchange
-        .state()
-        .closings
+        .closings()
         .into_iter()
-        .filter(|closing| closing.interval == "1m")
+        .filter(|closing| closing.interval == vyx_sim::Interval::M1)
         .map(|closing| (closing.boundary - 1, closing.done))
         .collect();
     let heard = listener.heard();

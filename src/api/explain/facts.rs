@@ -46,6 +46,7 @@ pub struct Facts {
     pub signal: Option<Signal>,
     pub pending: Option<String>,
     pub failure: Option<String>,
+    pub rest: Option<Rest>,
     /// Through which close the series was evaluated.
     pub evaluated: Option<i64>,
     pub cooldown: Option<Cooldown>,
@@ -69,6 +70,14 @@ pub struct Signal {
     pub version: i64,
     pub revision: u16,
     pub lag_ms: i64,
+}
+
+/// The trader had failed too often in a row to be evaluated.
+#[derive(Deserialize)]
+pub struct Rest {
+    pub until: i64,
+    pub times: i32,
+    pub message: String,
 }
 
 /// Another signal that is nearer than the cooldown.
@@ -107,6 +116,10 @@ SELECT jsonb_build_object(
         WHERE p.trader_id = $1 AND p.symbol = $3 AND p."interval" = $4 AND p.close_time = t.close_time LIMIT 1),
     'failure', (SELECT f.message FROM vyx.failures f
         WHERE f.trader_id = $1 AND f.symbol = $3 AND f."interval" = $4 AND f.close_time = t.close_time LIMIT 1),
+    'rest', (SELECT jsonb_build_object('until', (extract(epoch FROM r.retry_at) * 1000)::bigint, 'times', r.in_a_row,
+            'message', r.message)
+        FROM v JOIN vyx.resting r ON r.trader_id = v.trader_id AND r.trader_version = v.version
+        WHERE t.close_time BETWEEN r.since AND r.retry_at),
     'evaluated', (SELECT (extract(epoch FROM w.evaluated_through) * 1000)::bigint FROM vyx.watermarks w
         WHERE w.symbol = $3 AND w."interval" = $4 AND w.lane = (SELECT v.lane FROM v)),
     'cooldown', (SELECT jsonb_build_object('of', (extract(epoch FROM s.close_time) * 1000)::bigint,

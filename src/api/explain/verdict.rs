@@ -81,6 +81,13 @@ impl Verdict<'_> {
         if let Some(message) = &self.facts.failure {
             return ("failed", message.clone());
         }
+        if let Some(rest) = &self.facts.rest {
+            let until = moment(Millis(rest.until));
+            return (
+                "resting",
+                format!("it failed {} times in a row and rests until {until}: {}", rest.times, rest.message),
+            );
+        }
         if self.facts.evaluated.is_none_or(|through| through < self.close_time().0) {
             return ("waiting", self.waiting());
         }
@@ -131,7 +138,8 @@ impl Verdict<'_> {
         if let Some(max_lag) = &rule.max_lag {
             return ("too late", format!("it was evaluated later than max_lag, {max_lag}, after the close"));
         }
-        let note = "it matches now and gave no signal then: the candles were corrected since, or vyx was down for longer than its rings hold";
+        let note = "it matches now and there is no signal: its tenant's signals of that hour were used up or have been \
+                    deleted by age, the candles were corrected since, or vyx was down for longer than its rings hold";
         ("unexplained", note.to_owned())
     }
 

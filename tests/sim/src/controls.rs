@@ -1,6 +1,6 @@
 //! What can be asked of a running simulator from within the process, wherever it runs.
 
-use crate::exchange::Exchange;
+use crate::exchange::{Closing, Exchange};
 use crate::fault::Fault;
 use crate::market::Market;
 use crate::state::State;
@@ -45,5 +45,11 @@ impl Controls {
 
     pub fn state(&self) -> State {
         State::of(&self.exchange)
+    }
+
+    /// When the newest closes were complete on their way, oldest first. By this machine's clock, so no part of the state,
+    /// which is the same of the same seed.
+    pub fn closings(&self) -> Vec<Closing> {
+        self.exchange.counters().closings.iter().copied().collect()
     }
 }

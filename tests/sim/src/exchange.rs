@@ -10,7 +10,6 @@ use crate::market::Market;
 use crate::settings::Settings;
 use crate::standing::Standing;
 use crate::symbols::Symbol;
-use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -36,9 +35,9 @@ pub struct Exchange {
 const CLOSINGS: usize = 256;
 
 /// When the closing events of a boundary of an interval had been handed to their connections.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug)]
 pub struct Closing {
-    pub interval: String,
+    pub interval: Interval,
     /// Milliseconds of market time.
     pub boundary: i64,
     /// By this machine's clock, in microseconds since the epoch.
@@ -69,7 +68,7 @@ impl Counters {
         if self.closings.len() == CLOSINGS {
             self.closings.pop_front();
         }
-        self.closings.push_back(Closing { interval: interval.name().to_owned(), boundary, done });
+        self.closings.push_back(Closing { interval, boundary, done });
     }
 }
 

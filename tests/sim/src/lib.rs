@@ -47,6 +47,7 @@ mod ws;
 
 pub use clock::replace_file;
 pub use controls::Controls;
+pub use exchange::Closing;
 pub use fault::{Fault, KINDS, Kind, MALFORMED, Row, Shape};
 pub use in_memory::Virtual;
 pub use interval::Interval;

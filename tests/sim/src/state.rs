@@ -1,6 +1,6 @@
 //! What a simulator can say about itself.
 
-use crate::exchange::{Closing, Exchange};
+use crate::exchange::Exchange;
 use crate::fault::Fault;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -27,8 +27,6 @@ pub struct State {
     pub cut_for_not_reading: u64,
     /// Events kept back by faults.
     pub withheld: u64,
-    /// When the newest closes were complete on their way.
-    pub closings: Vec<Closing>,
     pub faults: Vec<ActiveFault>,
 }
 
@@ -71,7 +69,6 @@ impl State {
             closed_without_pong: counters.closed_without_pong,
             cut_for_not_reading: hub.sent().cut_for_not_reading,
             withheld: counters.withheld,
-            closings: counters.closings.into(),
             faults,
         }
     }
