@@ -373,7 +373,7 @@ mod tests {
         assert_eq!(one::<String>(&pending), "TEN1USDT a retry, TEN2USDT a retry");
         assert_eq!(
             one::<String>(&format!(
-                "SELECT waiting || ' ' || failed FROM vyx.cycles WHERE close_time = vyx.at({close})"
+                "SELECT concat_ws(' ', waiting, failed, evaluated, matched, fired) FROM vyx.cycles WHERE close_time = vyx.at({close})"
             )),
             "2 1 7 2 1"
         );
