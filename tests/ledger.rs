@@ -317,6 +317,8 @@ fn history_that_is_refused_is_left_alone_for_as_long_as_the_exchange_says() {
                 assert!(seconds_left > 200, "the health says that it takes {seconds_left} s");
                 play.go_to("localhost");
             },
+            // On the way to the other host there is no connection for a moment.
+            other_reasons: &["disconnect"],
             stay: &["gaps_unlisted"],
             ..refused()
         },

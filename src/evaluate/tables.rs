@@ -224,7 +224,7 @@ fn periods(
     let (traders, numbers) = arrays(wanted);
     let (intervals, through): (Vec<&str>, Vec<Option<TimestampWithTimeZone>>) =
         oldest.iter().map(|(interval, through)| (interval.as_str(), crate::api::timestamp(*through))).unzip();
-    // Without a watermark nothing was ever evaluated: what ended already never will be.
+    // Without a watermark nothing was evaluated yet, and what ended meanwhile still has its candles to come.
     let rows = client.select(
         "SELECT v.trader_id, v.version, v.effective_from, v.effective_to FROM vyx.trader_versions v
          WHERE v.lane OPERATOR(pg_catalog.=) $5 AND v.effective_to IS NULL
@@ -234,6 +234,11 @@ fn periods(
          JOIN vyx.trader_versions v
              ON v.lane OPERATOR(pg_catalog.=) $5 AND v.\"interval\" OPERATOR(pg_catalog.=) o.\"interval\"
                 AND v.effective_to OPERATOR(pg_catalog.>) o.through
+         UNION
+         SELECT v.trader_id, v.version, v.effective_from, v.effective_to FROM vyx.trader_versions v
+         WHERE v.lane OPERATOR(pg_catalog.=) $5 AND v.effective_to OPERATOR(pg_catalog.>) v.effective_from
+           AND NOT EXISTS (SELECT FROM vyx.watermarks w WHERE w.lane OPERATOR(pg_catalog.=) v.lane
+                           AND w.\"interval\" OPERATOR(pg_catalog.=) v.\"interval\")
          UNION
          SELECT v.trader_id, v.version, v.effective_from, v.effective_to FROM vyx.trader_versions v
          JOIN ROWS FROM (pg_catalog.unnest($3::pg_catalog.uuid[]), pg_catalog.unnest($4::pg_catalog.int8[])) AS w(trader_id, version)
