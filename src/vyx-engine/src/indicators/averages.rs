@@ -1,7 +1,8 @@
 //! Moving averages, all but one TA-Lib's.
 
+use super::sliding::Mean;
 use super::talib::{CORE, lookback, of_one_period, single, stream, streams};
-use super::{SOURCE, candles, period, real};
+use super::{SOURCE, candles, period, real, whole};
 use crate::catalog::{Function, Indicator};
 use crate::eval::bank::bank;
 use crate::program::Field;
@@ -14,19 +15,16 @@ pub(crate) const SMA: Function = Function {
     warm_up: |p| lookback(CORE.sma_lookback(period(p, 0))),
     doc: "Simple moving average of the last `length` candles (TA-Lib SMA).",
     open: |p| {
-        let n = period(p, 0);
-        bank(move || average(n))
+        let length = whole(p, 0);
+        bank(move || Mean::new(length))
     },
     ..Function::PLAIN
 };
 
-/// The simple average of `n` candles, as part of other functions.
-pub(super) fn average(n: i32) -> impl Indicator {
-    stream(
-        lookback(CORE.sma_lookback(n)),
-        move |c, [x]| c.sma_open(x, n).map(|(h, v)| (h, [v])),
-        |h, [x]| h.update(x).map(|v| [v]),
-    )
+impl Indicator for Mean {
+    fn update(&mut self, inputs: &[f64], outputs: &mut [f64]) {
+        outputs[0] = self.push(inputs[0]).unwrap_or(f64::NAN);
+    }
 }
 
 pub(crate) const EMA: Function = Function {

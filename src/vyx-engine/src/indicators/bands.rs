@@ -1,8 +1,9 @@
 //! Spread around an average.
 
-use super::averages::{average, exponential};
+use super::averages::exponential;
+use super::sliding::Spread;
 use super::talib::{CORE, lookback, stream, streams};
-use super::{HIGH_LOW_CLOSE, SOURCE, candles, period, real};
+use super::{HIGH_LOW_CLOSE, SOURCE, candles, period, real, whole};
 use crate::catalog::{Function, Indicator};
 use crate::eval::bank::bank;
 use crate::program::Field;
@@ -17,39 +18,26 @@ pub(crate) const BBANDS: Function = Function {
     warm_up: |p| lookback(CORE.bbands_lookback(period(p, 0), p[1], p[1], SMA)),
     doc: "Bollinger bands: simple average ± mult population standard deviations (TA-Lib BBANDS); width = (upper − lower) / middle; percent = (source − lower) / (upper − lower), undefined where the bands meet.",
     open: |p| {
-        let (n, mult) = (period(p, 0), p[1]);
-        bank(move || Bands { average: average(n), deviation: deviation(n), mult })
+        let (length, mult) = (whole(p, 0), p[1]);
+        bank(move || Bands { spread: Spread::new(length), mult })
     },
     ..Function::PLAIN
 };
 
-/// TA-Lib's BBANDS from its two parts: a tenth of the memory of its own state, which has room for averages of all kinds.
-struct Bands<Average, Deviation> {
-    average: Average,
-    deviation: Deviation,
+struct Bands {
+    spread: Spread,
     mult: f64,
 }
 
-impl<Average: Indicator, Deviation: Indicator> Indicator for Bands<Average, Deviation> {
+impl Indicator for Bands {
     fn update(&mut self, inputs: &[f64], outputs: &mut [f64]) {
-        let (mut middle, mut deviation) = ([f64::NAN], [f64::NAN]);
-        self.average.update(inputs, &mut middle);
-        self.deviation.update(inputs, &mut deviation);
-        let ([middle], spread) = (middle, deviation[0] * self.mult);
-        let (upper, lower) = (middle + spread, middle - spread);
+        let Some((middle, variance)) = self.spread.push(inputs[0]) else { return outputs.fill(f64::NAN) };
+        let reach = variance.sqrt() * self.mult;
+        let (upper, lower) = (middle + reach, middle - reach);
         // The rounding of the average may part a flat series from bands that meet.
         let percent = if upper > lower { (inputs[0] - lower) / (upper - lower) } else { f64::NAN };
         outputs.copy_from_slice(&[upper, middle, lower, (upper - lower) / middle, percent]);
     }
-}
-
-/// The standard deviation of `n` candles, as part of other functions.
-pub(super) fn deviation(n: i32) -> impl Indicator {
-    stream(
-        lookback(CORE.stddev_lookback(n, 1.0)),
-        move |c, [x]| c.stddev_open(x, n, 1.0).map(|(h, v)| (h, [v])),
-        |h, [x]| h.update(x).map(|v| [v]),
-    )
 }
 
 pub(crate) const KELTNER: Function = Function {

@@ -14,6 +14,7 @@ pub(crate) mod patterns;
 pub(crate) mod pivots;
 pub(crate) mod profile;
 pub(crate) mod rates;
+mod sliding;
 pub(crate) mod statistics;
 pub(crate) mod stops;
 mod talib;

@@ -1,8 +1,8 @@
 //! Oscillators: where the price stands in what it did lately.
 
-use super::averages::average;
+use super::sliding::{Largest, Mean};
 use super::talib::{CORE, lookback, of_one_period, single, stream, streams};
-use super::windows::Window;
+
 use super::{HIGH_LOW_CLOSE, SOURCE, TYPICAL, candles, period};
 use crate::catalog::{Function, Indicator};
 use crate::eval::bank::bank;
@@ -50,37 +50,33 @@ fn stoch_lookback(length: i32, k: i32, d: i32) -> usize {
 }
 
 fn stoch(length: i32, k: i32, d: i32) -> impl Indicator {
-    let length = length as usize;
-    Stoch { high: Window::new(length), low: Window::new(length), k: average(k), d: average(d) }
+    let [length, k, d] = [length, k, d].map(|candles| candles as usize);
+    Stoch { high: Largest::new(length), low: Largest::new(length), k: Mean::new(k), d: Mean::new(d) }
 }
 
 /// TA-Lib's STOCH from its parts: a fifth of the memory of its own state, which has room for averages of all kinds.
-struct Stoch<K, D> {
-    high: Window,
+struct Stoch {
+    high: Largest,
     /// Of negated values.
-    low: Window,
-    k: K,
-    d: D,
+    low: Largest,
+    k: Mean,
+    d: Mean,
 }
 
-impl<K: Indicator, D: Indicator> Indicator for Stoch<K, D> {
+impl Indicator for Stoch {
     fn update(&mut self, inputs: &[f64], outputs: &mut [f64]) {
         let [high, low, close] = *inputs else { unreachable!("stoch declares three inputs") };
         outputs.fill(f64::NAN);
-        self.high.push(high);
-        self.low.push(-low);
-        let (Some(highest), Some(lowest)) = (self.high.largest(), self.low.largest().map(|low| -low)) else { return };
+        let (highest, lowest) = (self.high.push(high), self.low.push(-low).map(|low| -low));
+        let (Some(highest), Some(lowest)) = (highest, lowest) else { return };
         let range = highest - lowest;
         // Flat to within the rounding of the prices themselves, as TA-Lib has it.
         let is_flat = range.abs() <= 1e-14 * (highest.abs() + lowest.abs());
         let raw = if is_flat { 0.0 } else { (close - lowest) / range * 100.0 };
-        let (mut k, mut d) = ([f64::NAN], [f64::NAN]);
-        self.k.update(&[raw], &mut k);
-        if !k[0].is_nan() {
-            self.d.update(&k, &mut d);
-        }
-        if !d[0].is_nan() {
-            outputs.copy_from_slice(&[k[0], d[0]]);
+        if let Some(k) = self.k.push(raw)
+            && let Some(d) = self.d.push(k)
+        {
+            outputs.copy_from_slice(&[k, d]);
         }
     }
 }

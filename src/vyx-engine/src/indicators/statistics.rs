@@ -1,7 +1,6 @@
 //! Statistics of the last `length` candles.
 
-use super::averages::average;
-use super::bands::deviation;
+use super::sliding::Spread;
 use super::talib::{CORE, lookback, of_one_period, single, stream, streams};
 use super::{LONGEST, SOURCE, candles, period, whole};
 use crate::catalog::{Function, Indicator, Input, Param};
@@ -16,9 +15,22 @@ pub(crate) const STDEV: Function = Function {
     outputs: &["stdev"],
     warm_up: |p| lookback(CORE.stddev_lookback(period(p, 0), 1.0)),
     doc: "Population standard deviation of the last `length` candles (TA-Lib STDDEV, Pine's biased default).",
-    open: single!(stddev_lookback, stddev_open, (x), p, n = period(p, 0), deviations = 1.0),
+    open: |p| {
+        let length = whole(p, 0);
+        bank(move || Stdev { spread: Spread::new(length) })
+    },
     ..Function::PLAIN
 };
+
+struct Stdev {
+    spread: Spread,
+}
+
+impl Indicator for Stdev {
+    fn update(&mut self, inputs: &[f64], outputs: &mut [f64]) {
+        outputs[0] = self.spread.push(inputs[0]).map_or(f64::NAN, |(_, variance)| variance.sqrt());
+    }
+}
 
 pub(crate) const VARIANCE: Function = Function {
     name: "variance",
@@ -39,24 +51,21 @@ pub(crate) const ZSCORE: Function = Function {
     warm_up: |p| lookback(CORE.stddev_lookback(period(p, 0), 1.0)),
     doc: "How many standard deviations the source is above its average: (source − sma) / stdev; undefined on a flat series.",
     open: |p| {
-        let n = period(p, 0);
-        bank(move || ZScore { mean: average(n), deviation: deviation(n) })
+        let length = whole(p, 0);
+        bank(move || ZScore { spread: Spread::new(length) })
     },
     ..Function::PLAIN
 };
 
-struct ZScore<Mean, Deviation> {
-    mean: Mean,
-    deviation: Deviation,
+struct ZScore {
+    spread: Spread,
 }
 
-impl<Mean: Indicator, Deviation: Indicator> Indicator for ZScore<Mean, Deviation> {
+impl Indicator for ZScore {
     fn update(&mut self, inputs: &[f64], outputs: &mut [f64]) {
-        let (mut mean, mut deviation) = ([f64::NAN], [f64::NAN]);
-        self.mean.update(inputs, &mut mean);
-        self.deviation.update(inputs, &mut deviation);
         // The average of a flat series may differ from it by its rounding.
-        outputs[0] = if deviation[0] > 0.0 { (inputs[0] - mean[0]) / deviation[0] } else { f64::NAN };
+        let said = self.spread.push(inputs[0]).filter(|(_, variance)| *variance > 0.0);
+        outputs[0] = said.map_or(f64::NAN, |(mean, variance)| (inputs[0] - mean) / variance.sqrt());
     }
 }
 

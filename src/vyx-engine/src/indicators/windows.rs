@@ -1,5 +1,6 @@
 //! The last `length` candles: extremes, sums, ranks, counts.
 
+use super::sliding::Largest;
 use super::talib::{CORE, lookback, of_one_period, single, streams};
 use super::{SOURCE, candles, period, real, whole};
 use crate::catalog::{Function, Indicator, Input};
@@ -16,7 +17,7 @@ pub(crate) const HIGHEST: Function = Function {
     doc: "The largest value of the last `length` candles, this one included.",
     open: |p| {
         let length = whole(p, 0);
-        bank(move || Highest { window: Window::new(length), sign: 1.0 })
+        bank(move || Highest { window: Largest::new(length), sign: 1.0 })
     },
     ..Function::PLAIN
 };
@@ -30,7 +31,7 @@ pub(crate) const LOWEST: Function = Function {
     doc: "The smallest value of the last `length` candles, this one included.",
     open: |p| {
         let length = whole(p, 0);
-        bank(move || Highest { window: Window::new(length), sign: -1.0 })
+        bank(move || Highest { window: Largest::new(length), sign: -1.0 })
     },
     ..Function::PLAIN
 };
@@ -86,14 +87,13 @@ impl Window {
 
 /// The largest value, or with `sign` −1 the smallest: negation is exact.
 struct Highest {
-    window: Window,
+    window: Largest,
     sign: f64,
 }
 
 impl Indicator for Highest {
     fn update(&mut self, inputs: &[f64], outputs: &mut [f64]) {
-        self.window.push(inputs[0] * self.sign);
-        outputs[0] = self.window.largest().map_or(f64::NAN, |v| v * self.sign);
+        outputs[0] = self.window.push(inputs[0] * self.sign).map_or(f64::NAN, |v| v * self.sign);
     }
 }
 
@@ -281,7 +281,7 @@ pub(crate) const RISING: Function = Function {
     doc: "Whether the value is greater than each of the `length` values before it (Pine's ta.rising).",
     open: |p| {
         let length = whole(p, 0);
-        bank(move || Rising { before: Window::new(length), sign: 1.0 })
+        bank(move || Rising { before: Largest::new(length), sign: 1.0 })
     },
     ..Function::PLAIN
 };
@@ -296,20 +296,20 @@ pub(crate) const FALLING: Function = Function {
     doc: "Whether the value is less than each of the `length` values before it (Pine's ta.falling).",
     open: |p| {
         let length = whole(p, 0);
-        bank(move || Rising { before: Window::new(length), sign: -1.0 })
+        bank(move || Rising { before: Largest::new(length), sign: -1.0 })
     },
     ..Function::PLAIN
 };
 
 struct Rising {
-    before: Window,
+    before: Largest,
     sign: f64,
 }
 
 impl Indicator for Rising {
     fn update(&mut self, inputs: &[f64], outputs: &mut [f64]) {
         let value = inputs[0] * self.sign;
-        outputs[0] = self.before.largest().map_or(f64::NAN, |largest| f64::from(value > largest));
+        outputs[0] = self.before.get().map_or(f64::NAN, |largest| f64::from(value > largest));
         self.before.push(value);
     }
 }
