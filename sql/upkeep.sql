@@ -60,7 +60,7 @@ BEGIN
     RETURN more OR EXISTS (SELECT FROM vyx.chores c WHERE c.due <= now);
 END
 $$;
-COMMENT ON FUNCTION vyx.maintain() IS 'Does a part of what has to be done now and then; returns whether there is more. Takes milliseconds, and waits for nobody.';
+COMMENT ON FUNCTION vyx.maintain() IS 'Does a part of what has to be done now and then; returns whether there is more. Takes milliseconds, but for usage of thousands of traders, and waits for nobody.';
 
 -- By trader, so that each goes by its own time and an index leads to its oldest. What a cooldown must still know of stays.
 -- Counted from the evaluation: what was caught up late is kept as long as anything else.

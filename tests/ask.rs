@@ -80,7 +80,7 @@ fn a_long_question_is_cancelled_at_once() {
     let session = stage.cluster.session();
     stage.settle(&session);
     // As many nodes as there may be, over all that the rings hold.
-    let script: Vec<String> = (2..64).map(|n| format!("sma(close, {n}) > ema(close, {n})")).collect();
+    let script: Vec<String> = (100..162).map(|n| format!("alma(close, {n}) > ema(close, {n})")).collect();
     let script = script.join(" || ");
     for question in ["vyx_backtest(NULL, '1m', 2000, $1)", "vyx_backtest_summary(NULL, '1m', 2000, $1)"] {
         let sql = format!("SELECT count(*) FROM {question}");

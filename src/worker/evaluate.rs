@@ -339,13 +339,22 @@ impl Worker {
     }
 
     fn turn(&mut self) -> Result<Turn, Trouble> {
+        let turn = self.evaluate()?;
+        // In the second lane, where nobody minds a part of a second: adding up what thousands of traders used takes as long.
+        if self.lane == Lane::Patient && !matches!(turn, Turn::Blocked(_)) && self.maintain()? {
+            return Ok(Turn::Prepared);
+        }
+        Ok(turn)
+    }
+
+    fn evaluate(&mut self) -> Result<Turn, Trouble> {
         if !guc::evaluate_worker() {
             return Ok(Turn::Blocked("off: vyx.evaluate_worker"));
         }
         // Before anything is read: what closes from here on is looked at in the next turn.
         let closes = self.store.close_sequence();
         if self.seen == Some(closes) && !self.evaluator.is_waiting() {
-            return if self.prepared == Some(closes) { self.maintain() } else { self.prepare(closes) };
+            return if self.prepared == Some(closes) { Ok(Turn::Idle) } else { self.prepare(closes) };
         }
         let request =
             Request { store: self.store, only: None, by: "worker", lane: self.lane, grace: guc::close_grace() };
@@ -395,18 +404,16 @@ impl Worker {
 }
 
 impl Worker {
-    /// Nothing is due and nothing to prepare: time for what has to be done now and then, a part at a time.
-    fn maintain(&mut self) -> Result<Turn, Trouble> {
-        if self.lane != Lane::Prompt || self.maintained.is_some_and(|at| at.elapsed() < MAINTAIN_EVERY) {
-            return Ok(Turn::Idle);
+    /// What has to be done now and then, a part at a time; whether there is more.
+    fn maintain(&mut self) -> Result<bool, Trouble> {
+        if self.maintained.is_some_and(|at| at.elapsed() < MAINTAIN_EVERY) {
+            return Ok(false);
         }
-        if let Some(is_more) = transaction(maintain)?
-            && is_more?
-        {
-            return Ok(Turn::Prepared);
+        let is_more = transaction(maintain)?.transpose()?.unwrap_or(false);
+        if !is_more {
+            self.maintained = Some(Instant::now());
         }
-        self.maintained = Some(Instant::now());
-        Ok(Turn::Idle)
+        Ok(is_more)
     }
 
     /// Nothing is due: time for what the next candles will need.

@@ -65,7 +65,8 @@ end_to_end() {
   "$DEMO/install.sh" "$PG_COPY" "$PROFILE" private
   "$DEMO/spot.sh" "$PG_COPY"
   cluster_dir "$TEST/e2e"
-  VYX_PG_CONFIG=$PG_COPY VYX_BIN=$BIN VYX_RUN=$TEST/e2e cargo test --profile "$PROFILE" -p vyx-tests
+  # They wait for a market more than they compute; how many servers run at once is the tests' own business.
+  VYX_PG_CONFIG=$PG_COPY VYX_BIN=$BIN VYX_RUN=$TEST/e2e cargo test --profile "$PROFILE" -p vyx-tests -- --test-threads=4
 }
 
 step 'check: format, clippy, shellcheck' "$DEMO/check.sh"

@@ -3,7 +3,7 @@
 //! A step over many symbols is one call through a pointer and a loop over equal states; the arithmetic of each is known
 //! to the compiler. A run of history is the same loop over one state.
 
-use super::value::{UNDEFINED, WARMING, is_warming};
+use super::value::{UNDEFINED, WARMING, is_warming, or_reason};
 use crate::catalog::{Indicator, MAX_INPUTS, MAX_OUTPUTS};
 
 /// Where a call's inputs come from, and through whose states they pass.
@@ -86,7 +86,7 @@ impl<S: Indicator> Cell<S> {
         let reason = if (self.shown as usize) < warm_up { WARMING } else { UNDEFINED };
         self.shown += 1;
         for (value, column) in given.iter().zip(outputs) {
-            column[lane] = if value.is_nan() { reason } else { *value };
+            column[lane] = or_reason(*value, reason);
         }
     }
 }

@@ -3,7 +3,7 @@
 //! Most lanes are decided. So each operation is first done for all lanes as if they were, which the compiler turns into
 //! vector instructions, and once more with its reasons where a lane is not.
 
-use super::value::{FALSE, TRUE, UNDEFINED, reason, settled, truth};
+use super::value::{FALSE, TRUE, reason, settled, truth};
 use crate::program::{Arithmetic, Comparison, Unary};
 
 pub(super) fn unary(op: Unary, a: &[f64], out: &mut [f64]) {
@@ -116,13 +116,7 @@ fn one(a: &[f64], out: &mut [f64], op: impl Fn(f64) -> f64) {
 fn two(a: &[f64], b: &[f64], out: &mut [f64], op: impl Fn(f64, f64) -> f64) {
     decided_or(a, b, out, &op, |a, b| {
         let value = op(a, b);
-        if a.is_nan() || b.is_nan() {
-            reason(a, b)
-        } else if value.is_nan() {
-            UNDEFINED
-        } else {
-            value
-        }
+        if a.is_nan() || b.is_nan() { reason(a, b) } else { settled(value) }
     });
 }
 

@@ -22,7 +22,15 @@ pub(super) fn reason(a: f64, b: f64) -> f64 {
 
 /// The value itself, or undefined if the operation made a NaN out of numbers.
 pub(super) fn settled(value: f64) -> f64 {
-    if value.is_nan() { UNDEFINED } else { value }
+    or_reason(value, UNDEFINED)
+}
+
+/// The value itself, or `reason` if it is a NaN. The choice is between integers: to the optimizer one NaN is as good as
+/// another, so `if value.is_nan() { NAN } else { value }` is `value`.
+pub(super) fn or_reason(value: f64, reason: f64) -> f64 {
+    const SIGN: u64 = 1 << 63;
+    let bits = value.to_bits();
+    f64::from_bits(if bits & !SIGN > f64::INFINITY.to_bits() { reason.to_bits() } else { bits })
 }
 
 pub(super) fn truth(value: bool) -> f64 {
