@@ -112,8 +112,8 @@ fn the_worker_ends_within_a_second_in_the_midst_of_thousands_of_first_histories(
     stage.settle(&session);
     session.run(
         "INSERT INTO vyx.traders (user_id, name, state, script)
-         SELECT NULL, 'heavy ' || n, 'running', format('rsi(close, %s) < 30', n)
-         FROM generate_series(2, 301) AS n",
+         SELECT NULL, 'heavy ' || n, 'running', format('alma(close, %s) < alma(close, %s)', 200 + n, 500 + n)
+         FROM generate_series(1, 300) AS n",
     );
     stage.start_worker(&session);
     // It reports five times a second, unless it evaluates.

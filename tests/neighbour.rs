@@ -264,10 +264,10 @@ fn the_database_of_the_worker_is_dropped_by_force_or_while_it_is_paused() {
             .one::<bool>("SELECT reason LIKE '%cannot connect to database \"market\"%' FROM vyx_health()", &[])
             .then_some(())
     });
-    // 1, 2, 4 seconds pass between its attempts.
+    // 1, 2, 4 seconds pass between the attempts of each of two processes.
     std::thread::sleep(Duration::from_secs(4));
     let attempts = stage.cluster.log()[before..].matches("database \"market\" does not exist").count();
-    assert!(attempts <= 4, "{attempts} attempts within some 4 seconds");
+    assert!(attempts <= 6, "{attempts} attempts within some 4 seconds");
     ends(&session, "waiting before it tries to connect again");
     make();
 
