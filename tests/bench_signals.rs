@@ -32,7 +32,7 @@ const PATIENCE: Duration = Duration::from_secs(300);
 const BUDGET: u64 = 6_000;
 
 fn main() {
-    for (traders, symbols) in [(TRADERS / 2, 100), (TRADERS, 100), (TRADERS, 500)] {
+    for (traders, symbols) in [(TRADERS, 100), (TRADERS, 500), (TRADERS / 2, 100)] {
         let mut stage = stage(traders, symbols);
         let session = stage.cluster.session();
         complete(&session);

@@ -24,6 +24,8 @@ const TURN: Duration = Duration::from_millis(200);
 const RETRY: Duration = Duration::from_secs(1);
 /// How often it looks for what has to be done now and then.
 const MAINTAIN_EVERY: Duration = Duration::from_secs(1);
+/// The same while closes leave no pause.
+const LONGEST_CLOSES: Duration = Duration::from_secs(10);
 /// The longest pause after errors that follow one another, and between attempts to connect.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
@@ -339,9 +341,11 @@ impl Worker {
     }
 
     fn turn(&mut self) -> Result<Turn, Trouble> {
+        // The first turn after a close is that of the first lane, which evaluates at the same time.
+        let is_calm = self.seen == Some(self.store.close_sequence());
         let turn = self.evaluate()?;
         // In the second lane, where nobody minds a part of a second: adding up what thousands of traders used takes as long.
-        if self.lane == Lane::Patient && !matches!(turn, Turn::Blocked(_)) && self.maintain()? {
+        if self.lane == Lane::Patient && !matches!(turn, Turn::Blocked(_)) && self.maintain(is_calm)? {
             return Ok(Turn::Prepared);
         }
         Ok(turn)
@@ -405,8 +409,9 @@ impl Worker {
 
 impl Worker {
     /// What has to be done now and then, a part at a time; whether there is more.
-    fn maintain(&mut self) -> Result<bool, Trouble> {
-        if self.maintained.is_some_and(|at| at.elapsed() < MAINTAIN_EVERY) {
+    fn maintain(&mut self, is_calm: bool) -> Result<bool, Trouble> {
+        let wait = if is_calm { MAINTAIN_EVERY } else { LONGEST_CLOSES };
+        if self.maintained.is_some_and(|at| at.elapsed() < wait) {
             return Ok(false);
         }
         let is_more = transaction(maintain)?.transpose()?.unwrap_or(false);
