@@ -1513,14 +1513,15 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION vyx.record_cycles(cycles jsonb, lane smallint, evaluated_at timestamptz, evaluate_ms float8, evaluated_by text)
+-- In plpgsql, which keeps its plans: with every batch this would be planned anew otherwise.
+CREATE FUNCTION vyx.record_cycles(cycles jsonb, its_lane smallint, evaluated_at timestamptz, evaluate_ms float8, evaluated_by text)
 RETURNS void
-LANGUAGE sql SECURITY DEFINER
-BEGIN ATOMIC
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
     INSERT INTO vyx.cycles AS c ("interval", close_time, lane, expected, series, late, absent, traders, evaluated, matched,
                                  unmatched, not_ready, waiting, resting, failed, fired, wait_ms, lag_ms, evaluate_ms,
                                  evaluated_by)
-    SELECT b."interval", vyx.at(b.close_time), record_cycles.lane, b.expected, b.series, b.late, b.absent, b.traders,
+    SELECT b."interval", vyx.at(b.close_time), its_lane, b.expected, b.series, b.late, b.absent, b.traders,
            b.evaluated, b.matched, b.unmatched, b.not_ready, b.waiting, coalesce(b.resting, 0), b.failed, b.fired,
            coalesce(b.wait_ms, 0), extract(epoch FROM record_cycles.evaluated_at - vyx.at(b.close_time))::float8 * 1000,
            -- A batch of several closes is timed as a whole; each bears the same share, so that sums stay true.
@@ -1552,7 +1553,8 @@ BEGIN ATOMIC
            FROM jsonb_to_recordset(record_cycles.cycles) AS b("interval" text, close_time bigint)
            GROUP BY b."interval") AS n
     WHERE c."interval" = n."interval" AND c.close_time < vyx.at(n.newest) - interval '30 days';
-END;
+END
+$$;
 
 COMMENT ON FUNCTION vyx.record_cycles(jsonb, smallint, timestamptz, float8, text) IS 'Adds a batch''s counts to vyx.cycles and drops rows older than 30 days of market time.';
 
