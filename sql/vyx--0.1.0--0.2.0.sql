@@ -1525,7 +1525,8 @@ BEGIN
            b.evaluated, b.matched, b.unmatched, b.not_ready, b.waiting, coalesce(b.resting, 0), b.failed, b.fired,
            coalesce(b.wait_ms, 0), extract(epoch FROM record_cycles.evaluated_at - vyx.at(b.close_time))::float8 * 1000,
            -- A batch of several closes is timed as a whole; each bears the same share, so that sums stay true.
-           coalesce(record_cycles.evaluate_ms, 0) / jsonb_array_length(record_cycles.cycles), record_cycles.evaluated_by
+           -- Of none there are no rows, but a planner that knows so divides beforehand.
+           coalesce(record_cycles.evaluate_ms, 0) / nullif(jsonb_array_length(record_cycles.cycles), 0), record_cycles.evaluated_by
     FROM jsonb_to_recordset(record_cycles.cycles)
              AS b("interval" text, close_time bigint, expected integer, series integer, late integer, absent integer,
                   traders integer, evaluated bigint, matched bigint, unmatched bigint, not_ready bigint, waiting bigint,
