@@ -46,8 +46,8 @@ fn main() {
             "  {SIGNALS} rows inserted and notified by a client, flushed   {:7.1} ms median, {:.1} p99",
             plain[0], plain[1]
         );
-        let settings: &[&str] = if traders == TRADERS { &["off", "on"] } else { &["on"] };
-        for flush in settings {
+        let flushes: &[&str] = if traders == TRADERS { &["off", "on"] } else { &["on"] };
+        for flush in flushes {
             session.reload(&[("fsync", flush)]);
             let what = format!("last frame to word of the commit, flush {flush}");
             measure(&stage, &session, &what, Some(plain[0]));

@@ -264,7 +264,7 @@ fn the_database_of_the_worker_is_dropped_by_force_or_while_it_is_paused() {
             .one::<bool>("SELECT reason LIKE '%cannot connect to database \"market\"%' FROM vyx_health()", &[])
             .then_some(())
     });
-    // 1, 2, 4 seconds pass between the attempts of each of two processes.
+    // Each of two processes tries after 1, 3 and 6 seconds; if its pauses did not grow, every second.
     std::thread::sleep(Duration::from_secs(4));
     let attempts = stage.cluster.log()[before..].matches("database \"market\" does not exist").count();
     assert!(attempts <= 6, "{attempts} attempts within some 4 seconds");

@@ -25,7 +25,7 @@ const RETRY: Duration = Duration::from_secs(1);
 /// How often it looks for what has to be done now and then.
 const MAINTAIN_EVERY: Duration = Duration::from_secs(1);
 /// The same while closes leave no pause.
-const LONGEST_CLOSES: Duration = Duration::from_secs(10);
+const MAINTAIN_AT_LATEST: Duration = Duration::from_secs(10);
 /// The longest pause after errors that follow one another, and between attempts to connect.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
@@ -410,7 +410,7 @@ impl Worker {
 impl Worker {
     /// What has to be done now and then, a part at a time; whether there is more.
     fn maintain(&mut self, is_calm: bool) -> Result<bool, Trouble> {
-        let wait = if is_calm { MAINTAIN_EVERY } else { LONGEST_CLOSES };
+        let wait = if is_calm { MAINTAIN_EVERY } else { MAINTAIN_AT_LATEST };
         if self.maintained.is_some_and(|at| at.elapsed() < wait) {
             return Ok(false);
         }

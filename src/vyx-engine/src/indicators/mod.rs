@@ -1,7 +1,7 @@
 //! The arithmetic of the functions, a room a subject. Each function is declared beside the state that computes it.
 //!
-//! Where TA-Lib has a function, its streaming tier computes it, so that values are TA-Lib's to the last bit; `talib`
-//! is the only file that knows that crate's handles. The rest is arithmetic of our own in constant or amortised
+//! Where TA-Lib has a function, its streaming tier computes it, or `sliding` in the same order and less memory, so that
+//! values are TA-Lib's to the last bit; `talib` is the only file that knows that crate's handles. The rest is arithmetic of our own in constant or amortised
 //! constant time a candle.
 
 pub(crate) mod averages;

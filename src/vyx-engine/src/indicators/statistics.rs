@@ -1,7 +1,7 @@
 //! Statistics of the last `length` candles.
 
 use super::sliding::Spread;
-use super::talib::{CORE, lookback, of_one_period, single, stream, streams};
+use super::talib::{CORE, lookback, of_one_period, stream, streams};
 use super::{LONGEST, SOURCE, candles, period, whole};
 use crate::catalog::{Function, Indicator, Input, Param};
 use crate::eval::bank::bank;
@@ -17,20 +17,10 @@ pub(crate) const STDEV: Function = Function {
     doc: "Population standard deviation of the last `length` candles (TA-Lib STDDEV, Pine's biased default).",
     open: |p| {
         let length = whole(p, 0);
-        bank(move || Stdev { spread: Spread::new(length) })
+        bank(move || Dispersion { spread: Spread::new(length), answer: f64::sqrt })
     },
     ..Function::PLAIN
 };
-
-struct Stdev {
-    spread: Spread,
-}
-
-impl Indicator for Stdev {
-    fn update(&mut self, inputs: &[f64], outputs: &mut [f64]) {
-        outputs[0] = self.spread.push(inputs[0]).map_or(f64::NAN, |(_, variance)| variance.sqrt());
-    }
-}
 
 pub(crate) const VARIANCE: Function = Function {
     name: "variance",
@@ -39,9 +29,24 @@ pub(crate) const VARIANCE: Function = Function {
     outputs: &["variance"],
     warm_up: |p| lookback(CORE.var_lookback(period(p, 0), 1.0)),
     doc: "Population variance of the last `length` candles (TA-Lib VAR, Pine's biased default).",
-    open: single!(var_lookback, var_open, (x), p, n = period(p, 0), deviations = 1.0),
+    open: |p| {
+        let length = whole(p, 0);
+        bank(move || Dispersion { spread: Spread::new(length), answer: |variance| variance })
+    },
     ..Function::PLAIN
 };
+
+struct Dispersion<Answer> {
+    spread: Spread,
+    /// What is said of the variance.
+    answer: Answer,
+}
+
+impl<Answer: Fn(f64) -> f64 + Send> Indicator for Dispersion<Answer> {
+    fn update(&mut self, inputs: &[f64], outputs: &mut [f64]) {
+        outputs[0] = self.spread.push(inputs[0]).map_or(f64::NAN, |(_, variance)| (self.answer)(variance));
+    }
+}
 
 pub(crate) const ZSCORE: Function = Function {
     name: "zscore",

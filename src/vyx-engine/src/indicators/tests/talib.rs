@@ -46,6 +46,7 @@ fn streams_equal_batch_calls() {
             check("ema", &p, &[x], &batch(n, |end, [a]| CORE.ema(0, end, x, length, a)));
             check("wma", &p, &[x], &batch(n, |end, [a]| CORE.wma(0, end, x, length, a)));
             check("rma", &p, &[x], &batch(n, |end, [a]| CORE.rma(0, end, x, length, a)));
+            check("variance", &p, &[x], &batch(n, |end, [a]| CORE.var(0, end, x, length, 1.0, a)));
             check("atr", &p, &[h, l, x], &batch(n, |end, [a]| CORE.atr(0, end, h, l, x, length, a)));
         }
         for length in [2, 14, 50, 200] {
