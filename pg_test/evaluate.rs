@@ -361,9 +361,9 @@ mod tests {
                 let broken = tables.versions.iter().find(|one| one.version.key.0 == OTHER).expect("is in force");
                 broken.version.broken.set("the program broke the engine: index".to_owned()).expect("was well");
             }
-            let batch = evaluator.evaluate(request, &tables).expect("is due").to_json();
-            assert_eq!(batch["signals"].as_array().map(Vec::len), Some(signals));
-            assert_eq!(commit(&batch), "written");
+            let batch = evaluator.evaluate(request, &tables).expect("is due");
+            assert_eq!(batch.signals.len(), signals);
+            assert_eq!(commit(&batch.to_json()), "written");
         }
         let failure = format!("SELECT cause || ' ' || message FROM vyx.failures WHERE trader_id = '{OTHER}'");
         assert_eq!(one::<String>(&failure), "program the program broke the engine: index");

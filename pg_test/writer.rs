@@ -4,11 +4,13 @@ use pgrx::prelude::*;
 
 #[pg_schema]
 mod tests {
+    use crate::evaluate::{Batch, Lane, Pair, Signal};
     use crate::pg_test::support::{check_failure, one};
     use pgrx::JsonB;
     use pgrx::datum::DatumWithOid;
     use pgrx::prelude::*;
-    use serde_json::{Value, json};
+    use serde_json::{Map, Value, json};
+    use uuid::Uuid;
 
     const TRADER: &str = "0191a2b3-c4d5-7e6f-8a9b-0c1d2e3f4a5b";
     const MINUTE: i64 = 60_000;
@@ -22,6 +24,13 @@ mod tests {
              VALUES ('{TRADER}', 1, 'close > 1', '{{}}', '1m', 'match', '1 day', '2026-01-01')"
         );
         Spi::run(&sql).expect("is stored");
+    }
+
+    /// Writes a batch that signals this and nothing else, of closes at these times.
+    fn commit_signals(closes: &[i64], signals: impl IntoIterator<Item = Signal>) {
+        let mut batch = Batch::new("sql", Lane::Prompt, None);
+        batch.signals.extend(signals);
+        commit(closes, json!({ "signals": batch.to_json()["signals"] }));
     }
 
     /// Writes a batch that says this and nothing else, of closes at these times.
@@ -39,7 +48,7 @@ mod tests {
         let mut batch = json!({
             "by": "sql", "evaluated_at": closes[closes.len() - 1], "evaluate_ms": 1.0,
             "settled": one::<i64>("SELECT settled FROM vyx.writer"), "watermarks": [], "finished": [], "pending": [],
-            "signals": [], "rounds": closes.len(), "failures": [], "cycles": closes.iter().map(cycle).collect::<Vec<_>>(),
+            "signals": [], "failures": [], "cycles": closes.iter().map(cycle).collect::<Vec<_>>(),
         });
         for (key, value) in said.as_object().expect("an object") {
             batch[key] = value.clone();
@@ -54,18 +63,28 @@ mod tests {
         json!({"trader_id": TRADER, "trader_version": 1, "symbol": "WRITER1USDT", "interval": "1m", "close_time": close_time})
     }
 
-    fn signal(n: usize, close_time: i64) -> Value {
-        let mut signal = place(close_time);
-        signal["id"] = json!(format!("00000000-0000-5000-8000-00000000000{n}"));
-        signal["open_time"] = json!(close_time - MINUTE);
-        (signal["price"], signal["kline_revision"], signal["engine"]) = (json!(1.0), json!(0), json!(1));
-        signal
+    fn signal(n: u128, close_time: i64) -> Signal {
+        Signal {
+            id: Uuid::from_u128(0x0000_0000_0000_5000_8000_0000_0000_0000 + n),
+            pair: Pair {
+                trader_id: TRADER.parse().expect("is a UUID"),
+                trader_version: 1,
+                symbol: "WRITER1USDT".to_owned(),
+                interval: "1m",
+                close_time,
+            },
+            open_time: close_time - MINUTE,
+            price: 1.0,
+            metadata: Map::new(),
+            kline_revision: 0,
+            engine: 1,
+        }
     }
 
     /// A signal of another trader than the usual one.
-    fn signal_of(trader: &str, n: usize, close_time: i64) -> Value {
+    fn signal_of(trader: &str, n: u128, close_time: i64) -> Signal {
         let mut signal = signal(n, close_time);
-        signal["trader_id"] = json!(trader);
+        signal.pair.trader_id = trader.parse().expect("is a UUID");
         signal
     }
 
@@ -98,7 +117,7 @@ mod tests {
             .expect("is added");
         for n in 0..5 {
             let at = FIRST + n * MINUTE;
-            commit(&[at], json!({"signals": [signal_of(SECOND_TRADER, 1, at), signal(2, FIRST)]}));
+            commit_signals(&[at], [signal_of(SECOND_TRADER, 1, at), signal(2, FIRST)]);
         }
         assert_eq!(written("signals", TRADER), [2]);
         assert_eq!(written("signals", SECOND_TRADER), [0; 0]);
@@ -109,9 +128,11 @@ mod tests {
         assert_eq!(one::<String>(&failures), "write5truetrue5");
         let counted = format!("SELECT sum(failed)::int FROM vyx.cycles WHERE close_time >= vyx.at({FIRST})");
         assert_eq!(one::<i32>(&counted), 5);
+        let known = format!("SELECT sum(duplicates)::int FROM vyx.cycles WHERE close_time = vyx.at({FIRST})");
+        assert_eq!(one::<i32>(&known), 4, "the other's was there already from the second time on");
         Spi::run("ALTER TABLE vyx.signals DROP CONSTRAINT refused").expect("is dropped");
         let at = FIRST + 9 * MINUTE;
-        commit(&[at], json!({"signals": [signal_of(SECOND_TRADER, 3, at)]}));
+        commit_signals(&[at], [signal_of(SECOND_TRADER, 3, at)]);
         assert_eq!(written("signals", SECOND_TRADER), [3]);
         assert_eq!(one::<i64>("SELECT count(*) FROM vyx.resting"), 0);
     }
@@ -127,8 +148,7 @@ mod tests {
         for (batch, numbers) in [[1, 2].as_slice(), &[3, 4], &[5]].into_iter().enumerate() {
             let at = |n: usize| hour + n as i64 * MINUTE + if batch == 2 { 60 * MINUTE } else { 0 };
             let closes: Vec<i64> = numbers.iter().map(|n| at(*n)).collect();
-            let signals: Vec<Value> = numbers.iter().map(|n| signal_of(SECOND_TRADER, *n, at(*n))).collect();
-            commit(&closes, json!({ "signals": signals }));
+            commit_signals(&closes, numbers.iter().map(|n| signal_of(SECOND_TRADER, *n as u128, at(*n))));
         }
         assert_eq!(written("signals", SECOND_TRADER), [1, 2, 5]);
         let suppressed =
@@ -155,14 +175,14 @@ mod tests {
             FIRST + 9 * MINUTE
         ))
         .expect("runs");
-        let of = |version: i64, n: usize| {
+        let of = |version: i64, n: u128| {
             let mut signal = signal_of(SECOND_TRADER, n, FIRST + (n as i64 % 5) * MINUTE);
-            signal["trader_version"] = json!(version);
+            signal.pair.trader_version = version;
             signal
         };
         let closes: Vec<i64> = (0..5).map(|n| FIRST + n * MINUTE).collect();
         // Both at 1, the one in force alone at 2, the shadow alone at 3.
-        commit(&closes, json!({"signals": [of(2, 1), of(2, 2), of(4, 6), of(4, 8)]}));
+        commit_signals(&closes, [of(2, 1), of(2, 2), of(4, 6), of(4, 8)]);
         assert_eq!(written("signals", SECOND_TRADER), [1, 2]);
         assert_eq!(written("shadow_signals", SECOND_TRADER), [6, 8]);
         let shadowed = format!("SELECT sum(shadowed)::int FROM vyx.cycles WHERE close_time >= vyx.at({FIRST})");
@@ -190,8 +210,7 @@ mod tests {
         Spi::run("SET timezone = 'Europe/Berlin'").expect("is set");
         let first = one::<i64>("SELECT extract(epoch FROM timestamptz '2026-10-24 23:30 UTC')::bigint * 1000");
         let closes = [first, first + 23 * 60 * MINUTE, first + (24 * 60 + 15) * MINUTE];
-        let signals: Vec<Value> = closes.iter().enumerate().map(|(n, close_time)| signal(n, *close_time)).collect();
-        commit(&closes, json!({ "signals": signals }));
+        commit_signals(&closes, (0..).zip(closes).map(|(n, close_time)| signal(n, close_time)));
         let written = format!(
             "SELECT array_agg(right(id::text, 1)::int ORDER BY seq) FROM vyx.signals WHERE trader_id = '{TRADER}'"
         );

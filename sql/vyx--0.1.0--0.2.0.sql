@@ -58,7 +58,7 @@ $$;
 -- CHECK constraints call these as the user who writes, so everybody may execute them. Bodies in standard SQL are
 -- resolved when they are created, once for all: no search_path can change them. Without a SET clause they are inlined, and
 -- as far as they are not STRICT: AND, OR and IN are not, so the planner would have to keep the call, which costs a
--- microsecond a row. What is NULL is neither.
+-- microsecond a row. Of NULL each says NULL.
 CREATE OR REPLACE FUNCTION vyx.is_interval(text) RETURNS boolean
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN $1 IN ('1s', '1m', '3m', '5m', '15m', '30m', '1h', '2h', '4h', '6h', '8h', '12h', '1d', '3d', '1w', '1M');
@@ -237,6 +237,9 @@ CREATE TABLE vyx.tallies (
 ALTER TABLE vyx.tallies ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE vyx.tallies FORCE ROW LEVEL SECURITY;
+
+-- With a thousand traders a row has tens of kilobytes, and is gone in seconds: not worth the time to compress it.
+ALTER TABLE vyx.tallies ALTER COLUMN counts SET STORAGE EXTERNAL;
 
 COMMENT ON TABLE vyx.tallies IS 'What was evaluated for whom, as written with each batch: a row a close, so that counting costs a close nothing. Folded into vyx.usage.';
 
@@ -1404,9 +1407,9 @@ COMMENT ON FUNCTION vyx.drop_versions(timestamptz) IS 'Deletes some versions tha
 --   watermarks  [{symbol, interval, read (null: there is none), through, skipped}]
 --   finished    [{trader_id, trader_version, symbol, interval, close_time}]   rows of vyx.pending that are done
 --   pending     [{trader_id, trader_version, symbol, interval, close_time, waiting_for}]
---   signals     [{id, trader_id, trader_version, symbol, interval, open_time, close_time, price, metadata,
---                kline_revision, engine}]   what fired; every (interval, close_time) of it is in cycles
---   rounds      the most signals of one trader and symbol
+--   signals     [[{interval, open_time, close_time, engine, ids, traders, versions, symbols, prices, revisions, metadata}]]
+--                what fired: rounds, of which each trader and symbol is at most once in one, of closes, which are in
+--                cycles too, of columns of the same length
 --   failures    [{trader_id, trader_version, cause, message, symbol, interval, close_time}]
 --   recovered   [trader_id]   whose program could not be evaluated before, and was now
 --   tallies     [{interval, close_time, counts}]   rows of vyx.tallies
@@ -1414,15 +1417,18 @@ COMMENT ON FUNCTION vyx.drop_versions(timestamptz) IS 'Deletes some versions tha
 --                not_ready, waiting, resting, failed, fired, wait_ms}]   to be added; waiting falls when pending rows are
 --                finished
 -- Owner, cooldown and max_lag are taken from the version, never from the batch.
--- The time zone: a cooldown of a day is 24 hours, whoever evaluates.
+-- The time zone: a cooldown of a day is 24 hours, whoever evaluates. The plans: what this function and those that it calls
+-- do is the same with every batch, and must not be planned anew for each.
 CREATE OR REPLACE FUNCTION vyx.commit_batch(batch jsonb, OUT outcome text, OUT written bigint, OUT last_seq bigint)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '1s' SET timezone = 'UTC' AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '1s' SET timezone = 'UTC'
+    SET plan_cache_mode = 'force_generic_plan' AS $$
 DECLARE
     began constant timestamptz := clock_timestamp();
     evaluated_at constant timestamptz := vyx.at((batch ->> 'evaluated_at')::bigint);
     its_lane constant smallint := coalesce((batch ->> 'lane')::smallint, 0);
     writer vyx.writer;
     agreed bigint;
+    fired jsonb;
     added bigint;
 BEGIN
     written := 0;
@@ -1491,9 +1497,8 @@ BEGIN
 
     -- Normally one round. After an absence a pair may have fired on several candles, and whether a later one is
     -- within the cooldown of an earlier one is known only when that is written.
-    FOR round IN 1 .. (batch ->> 'rounds')::bigint LOOP
-        SELECT r.seq, r.added INTO last_seq, added
-            FROM vyx.write_round(batch -> 'signals', its_lane, round, last_seq, evaluated_at) r;
+    FOR fired IN SELECT r.round FROM jsonb_array_elements(batch -> 'signals') WITH ORDINALITY AS r(round, nth) ORDER BY r.nth LOOP
+        SELECT r.seq, r.added INTO last_seq, added FROM vyx.write_round(fired, its_lane, last_seq, evaluated_at) r;
         written := written + added;
     END LOOP;
 
@@ -1655,43 +1660,76 @@ $$;
 
 COMMENT ON FUNCTION vyx.recover(uuid[]) IS 'Forgets the failures in a row of traders that succeeded.';
 
+CREATE FUNCTION vyx.fired(round jsonb)
+RETURNS TABLE (id uuid, trader_id uuid, trader_version bigint, symbol text, "interval" text, open_time timestamptz,
+               close_time timestamptz, close_ms bigint, price float8, metadata jsonb, kline_revision integer, engine integer,
+               close bigint, place bigint)
+LANGUAGE sql STABLE
+BEGIN ATOMIC
+    SELECT s.id, s.trader_id, s.trader_version, s.symbol, c."interval", vyx.at(c.open_time), vyx.at(c.close_time), c.close_time,
+           s.price, s.metadata, s.kline_revision, c.engine, c.nth, s.nth
+    FROM ROWS FROM (jsonb_to_recordset(fired.round)
+             AS ("interval" text, open_time bigint, close_time bigint, engine integer, ids uuid[], traders uuid[],
+                 versions bigint[], symbols text[], prices float8[], revisions integer[], metadata jsonb[]))
+             WITH ORDINALITY AS c("interval", open_time, close_time, engine, ids, traders, versions, symbols, prices, revisions,
+                                  metadata, nth),
+         unnest(c.ids, c.traders, c.versions, c.symbols, c.prices, c.revisions, c.metadata)
+             WITH ORDINALITY AS s(id, trader_id, trader_version, symbol, price, kline_revision, metadata, nth);
+END;
+
+COMMENT ON FUNCTION vyx.fired(jsonb) IS 'The rows of a round of a batch''s signals, with the place of their close and theirs in it.';
+
+CREATE FUNCTION vyx.by_trader(round jsonb) RETURNS SETOF jsonb
+LANGUAGE sql STABLE
+BEGIN ATOMIC
+    SELECT jsonb_agg(p.close ORDER BY p.nth)
+    FROM (SELECT t.trader, c.nth,
+                 (SELECT jsonb_object_agg(e.key, CASE jsonb_typeof(e.value)
+                      WHEN 'array' THEN (SELECT jsonb_agg(e.value -> i.place ORDER BY i.place) FROM unnest(t.places) AS i(place))
+                      ELSE e.value END)
+                  FROM jsonb_each(c.close) AS e(key, value)) AS close
+          FROM jsonb_array_elements(by_trader.round) WITH ORDINALITY AS c(close, nth)
+          CROSS JOIN LATERAL (
+              SELECT n.trader, array_agg(n.nth::integer - 1) AS places
+              FROM jsonb_array_elements_text(c.close -> 'traders') WITH ORDINALITY AS n(trader, nth) GROUP BY n.trader) AS t
+         ) AS p
+    GROUP BY p.trader;
+END;
+
+COMMENT ON FUNCTION vyx.by_trader(jsonb) IS 'A round of a batch''s signals as rounds of one trader each.';
+
 -- Cooldown, max_lag and the tenant's limit are decided here, under the writer's lock, so that it does not matter who
 -- evaluated. Cooldown looks to both sides: a late series may fire before a candle whose signal is already out.
+-- Whether a signal is there already is asked only at the second attempt: under the lock that can be so only after a repair by
+-- hand, and then the table refuses the first.
 CREATE FUNCTION vyx.write_signals(
-    signals jsonb, its_lane smallint, round bigint, INOUT seq bigint, evaluated_at timestamptz, OUT added bigint
+    round jsonb, its_lane smallint, INOUT seq bigint, evaluated_at timestamptz, is_second boolean, OUT added bigint
 ) LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     too_large jsonb;
+    recovered uuid[];
     this_hour constant timestamptz := date_trunc('hour', evaluated_at);
-    delivered_of uuid[];
 BEGIN
-    WITH fired AS (
-        SELECT b.id, b.trader_id, b.trader_version, v.user_id, b.symbol, b."interval", vyx.at(b.open_time) AS open_time,
-               vyx.at(b.close_time) AS close_time, b.close_time AS close_ms, b.price, b.metadata, b.kline_revision, b.engine,
-               v.cooldown, v.max_lag, v.shadow,
-               row_number() OVER (PARTITION BY b.trader_id, v.shadow, b.symbol ORDER BY b.close_time) AS nth
-        FROM jsonb_to_recordset(signals)
-                 AS b(id uuid, trader_id uuid, trader_version bigint, symbol text, "interval" text, open_time bigint,
-                      close_time bigint, price float8, metadata jsonb, kline_revision integer, engine integer)
-        JOIN vyx.trader_versions v ON v.trader_id = b.trader_id AND v.version = b.trader_version
-    ), judged AS MATERIALIZED (
-        SELECT f.*, CASE
+    WITH judged AS MATERIALIZED (
+        SELECT f.*, v.user_id, CASE
             -- jsonb writes numbers out (1e300 takes 301 digits): only here is the size known.
             WHEN octet_length(f.metadata::text) > 8192 THEN 'too large'
-            WHEN evaluated_at - f.close_time > f.max_lag THEN 'lag'
-            WHEN f.cooldown > '0' AND NOT f.shadow AND EXISTS (
+            WHEN evaluated_at - f.close_time > v.max_lag THEN 'lag'
+            WHEN v.cooldown > '0' AND NOT v.shadow AND EXISTS (
                 SELECT FROM vyx.signals s
                 WHERE s.trader_id = f.trader_id AND s.symbol = f.symbol AND s.id <> f.id
-                  AND s.close_time > f.close_time - f.cooldown AND s.close_time < f.close_time + f.cooldown
+                  AND s.close_time > f.close_time - v.cooldown AND s.close_time < f.close_time + v.cooldown
             ) THEN 'cooldown'
-            WHEN f.cooldown > '0' AND f.shadow AND EXISTS (
+            WHEN v.cooldown > '0' AND v.shadow AND EXISTS (
                 SELECT FROM vyx.shadow_signals s
                 WHERE s.trader_id = f.trader_id AND s.symbol = f.symbol AND s.id <> f.id
-                  AND s.close_time > f.close_time - f.cooldown AND s.close_time < f.close_time + f.cooldown
+                  AND s.close_time > f.close_time - v.cooldown AND s.close_time < f.close_time + v.cooldown
             ) THEN 'cooldown'
-            WHEN f.shadow THEN 'shadow'
+            WHEN v.shadow THEN 'shadow'
+            WHEN is_second AND EXISTS (SELECT FROM vyx.signals s WHERE s.id = f.id) THEN 'duplicate'
             ELSE 'deliver' END AS verdict
-        FROM fired f WHERE f.nth = round
+        FROM vyx.fired(write_signals.round) f
+        JOIN vyx.trader_versions v ON v.trader_id = f.trader_id AND v.version = f.trader_version
     ), room AS MATERIALIZED (
         -- What is left of the hour for those who have a limit; who has never started anything himself is free.
         SELECT u.user_id, i.signals_per_hour - coalesce(d.signals, 0) AS signals
@@ -1699,32 +1737,32 @@ BEGIN
         LEFT JOIN vyx.tenants t ON t.user_id = u.user_id
         JOIN vyx.tiers i ON i.tier = coalesce(t.tier, 'free') AND i.signals_per_hour IS NOT NULL
         LEFT JOIN vyx.delivered d ON d.user_id = u.user_id AND d.hour = this_hour
-    ), numbered AS (
-        SELECT j.*, row_number() OVER (PARTITION BY j.user_id, j.verdict ORDER BY j.close_time, j.trader_id, j.symbol) AS place
-        FROM judged j
     ), decided AS MATERIALIZED (
-        SELECT n.*, CASE WHEN n.verdict = 'deliver' AND n.place > r.signals THEN 'quota' ELSE n.verdict END AS decision
-        FROM numbered n LEFT JOIN room r ON r.user_id = n.user_id
+        SELECT j.*, CASE
+            WHEN j.verdict = 'deliver'
+             AND count(*) FILTER (WHERE j.verdict = 'deliver')
+                     OVER (PARTITION BY j.user_id ORDER BY j.close, j.place ROWS UNBOUNDED PRECEDING) > r.signals
+            THEN 'quota' ELSE j.verdict END AS decision
+        FROM judged j LEFT JOIN room r ON r.user_id = j.user_id
     ), shadowed AS (
         INSERT INTO vyx.shadow_signals (id, trader_id, trader_version, user_id, symbol, "interval", open_time, close_time, price,
                                         metadata, evaluated_at)
         SELECT j.id, j.trader_id, j.trader_version, j.user_id, j.symbol, j."interval", j.open_time, j.close_time, j.price,
-               coalesce(j.metadata, '{}'), write_signals.evaluated_at
+               j.metadata, write_signals.evaluated_at
         FROM decided j WHERE j.decision = 'shadow'
         ON CONFLICT (id) DO NOTHING
     ), delivered AS (
-        INSERT INTO vyx.signals AS s (id, seq, trader_id, trader_version, user_id, symbol, "interval", open_time, close_time,
-                                      price, metadata, kline_revision, engine, evaluated_at, lag_ms)
-        SELECT j.id, write_signals.seq + row_number() OVER (ORDER BY j.close_time, j.trader_id, j.symbol), j.trader_id,
+        INSERT INTO vyx.signals (id, seq, trader_id, trader_version, user_id, symbol, "interval", open_time, close_time,
+                                 price, metadata, kline_revision, engine, evaluated_at, lag_ms)
+        SELECT j.id, write_signals.seq + row_number() OVER (ORDER BY j.close, j.place), j.trader_id,
                j.trader_version, j.user_id, j.symbol, j."interval", j.open_time, j.close_time, j.price,
-               coalesce(j.metadata, '{}'), j.kline_revision, j.engine, write_signals.evaluated_at,
+               j.metadata, j.kline_revision, j.engine, write_signals.evaluated_at,
                extract(epoch FROM write_signals.evaluated_at - j.close_time) * 1000
         FROM decided j WHERE j.decision = 'deliver'
-        ON CONFLICT (id) DO NOTHING
-        RETURNING s.seq, s."interval", s.close_time, s.user_id, s.trader_id
     ), of_hour AS (
         INSERT INTO vyx.delivered AS d (user_id, hour, signals)
-        SELECT n.user_id, this_hour, count(*) FROM delivered n JOIN room r ON r.user_id = n.user_id GROUP BY n.user_id
+        SELECT r.user_id, this_hour, count(*) FROM decided j JOIN room r ON r.user_id = j.user_id
+        WHERE j.decision = 'deliver' GROUP BY r.user_id
         ON CONFLICT (user_id) DO UPDATE SET
             signals = CASE WHEN d.hour = EXCLUDED.hour THEN d.signals ELSE 0 END + EXCLUDED.signals, hour = EXCLUDED.hour
     ), counted AS (
@@ -1734,102 +1772,91 @@ BEGIN
             suppressed_quota = c.suppressed_quota + n.quota,
             shadowed = c.shadowed + n.shadow,
             failed = c.failed + n.too_large,
-            duplicates = c.duplicates + n.duplicates
-        -- What was to be delivered and was not: counted on both sides, since a join of the rows themselves is planned for
-        -- one row and takes seconds for thousands.
-        FROM (SELECT k."interval", k.close_time, sum(k.cooldown) AS cooldown, sum(k.lag) AS lag, sum(k.quota) AS quota,
-                     sum(k.shadow) AS shadow, sum(k.too_large) AS too_large, sum(k.delivering) AS duplicates
-              FROM (SELECT j."interval", j.close_time,
-                           count(*) FILTER (WHERE j.decision = 'cooldown') AS cooldown,
-                           count(*) FILTER (WHERE j.decision = 'lag') AS lag,
-                           count(*) FILTER (WHERE j.decision = 'quota') AS quota,
-                           count(*) FILTER (WHERE j.decision = 'shadow') AS shadow,
-                           count(*) FILTER (WHERE j.decision = 'too large') AS too_large,
-                           count(*) FILTER (WHERE j.decision = 'deliver') AS delivering
-                    FROM decided j GROUP BY j."interval", j.close_time
-                    UNION ALL
-                    SELECT d."interval", d.close_time, 0, 0, 0, 0, 0, -count(*) FROM delivered d GROUP BY d."interval", d.close_time
-                   ) AS k
-              GROUP BY k."interval", k.close_time) AS n
+            duplicates = c.duplicates + n.duplicate
+        FROM (SELECT j."interval", j.close_time,
+                     count(*) FILTER (WHERE j.decision = 'cooldown') AS cooldown,
+                     count(*) FILTER (WHERE j.decision = 'lag') AS lag,
+                     count(*) FILTER (WHERE j.decision = 'quota') AS quota,
+                     count(*) FILTER (WHERE j.decision = 'shadow') AS shadow,
+                     count(*) FILTER (WHERE j.decision = 'too large') AS too_large,
+                     count(*) FILTER (WHERE j.decision = 'duplicate') AS duplicate
+              FROM decided j WHERE j.decision <> 'deliver' GROUP BY j."interval", j.close_time) AS n
         WHERE c."interval" = n."interval" AND c.close_time = n.close_time AND c.lane = its_lane
-          AND n.cooldown + n.lag + n.quota + n.shadow + n.too_large + n.duplicates > 0
     )
-    SELECT greatest(write_signals.seq, (SELECT max(d.seq) FROM delivered d)), (SELECT count(*) FROM delivered),
-           (SELECT jsonb_agg(jsonb_build_object(
+    SELECT count(*) FILTER (WHERE j.decision = 'deliver'),
+           jsonb_agg(jsonb_build_object(
                 'trader_id', j.trader_id, 'trader_version', j.trader_version, 'cause', 'metadata',
                 'message', format('metadata of %s bytes is larger than 8192', octet_length(j.metadata::text)),
                 'symbol', j.symbol, 'interval', j."interval", 'close_time', j.close_ms))
-            FROM decided j WHERE j.decision = 'too large'),
-           (SELECT array_agg(DISTINCT d.trader_id) FROM delivered d)
-    INTO seq, added, too_large, delivered_of;
+               FILTER (WHERE j.decision = 'too large'),
+           ARRAY(SELECT r.trader_id FROM vyx.resting r
+                 WHERE r.cause IN ('write', 'metadata')
+                   AND EXISTS (SELECT FROM decided d WHERE d.trader_id = r.trader_id AND d.decision = 'deliver')
+                   AND NOT EXISTS (SELECT FROM decided d WHERE d.trader_id = r.trader_id AND d.decision = 'too large'))
+    INTO added, too_large, recovered
+    FROM decided j;
+    seq := seq + added;
     IF too_large IS NOT NULL THEN
         PERFORM vyx.record_failures(too_large, evaluated_at);
     END IF;
-    IF EXISTS (SELECT FROM vyx.resting) THEN
-        PERFORM vyx.recover(ARRAY(SELECT r.trader_id FROM vyx.resting r
-                                  WHERE r.trader_id = ANY (delivered_of) AND r.cause IN ('write', 'metadata')
-                                    AND NOT EXISTS (SELECT FROM jsonb_to_recordset(too_large) AS l(trader_id uuid)
-                                                    WHERE l.trader_id = r.trader_id)));
+    IF recovered <> '{}' THEN
+        PERFORM vyx.recover(recovered);
     END IF;
 END
 $$;
 
-COMMENT ON FUNCTION vyx.write_signals(jsonb, smallint, bigint, bigint, timestamptz) IS
-    'Writes each pair''s nth fired candle unless it is suppressed, drawing seq after the given one; returns the last seq and how many were written.';
+COMMENT ON FUNCTION vyx.write_signals(jsonb, smallint, bigint, timestamptz, boolean) IS
+    'Writes a round of what fired unless it is suppressed, drawing seq after the given one; returns the last seq and how many were written.';
 
--- A signal that the table refuses (a constraint or a trigger that somebody has put on it) must not take those of the other
--- traders with it: then each trader's are written by themselves, and whose are refused has failed.
-CREATE FUNCTION vyx.write_round(
-    signals jsonb, its_lane smallint, round bigint, INOUT seq bigint, evaluated_at timestamptz, OUT added bigint
-) LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+-- A signal that the table refuses (it is there already, or for a constraint or a trigger that somebody has put on it) must not
+-- take those of the other traders with it: then each trader's are written by themselves, and whose are refused has failed.
+CREATE FUNCTION vyx.write_round(round jsonb, its_lane smallint, INOUT seq bigint, evaluated_at timestamptz, OUT added bigint)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     one jsonb;
     of_one bigint;
     why text;
 BEGIN
     BEGIN
-        SELECT w.seq, w.added INTO seq, added FROM vyx.write_signals(signals, its_lane, round, seq, evaluated_at) w;
+        SELECT w.seq, w.added INTO seq, added FROM vyx.write_signals(round, its_lane, seq, evaluated_at, false) w;
         RETURN;
     EXCEPTION WHEN integrity_constraint_violation OR data_exception OR plpgsql_error OR syntax_error_or_access_rule_violation
                 OR triggered_action_exception OR external_routine_exception THEN
         NULL;
     END;
     added := 0;
-    FOR one IN SELECT jsonb_agg(s.signal) FROM jsonb_array_elements(signals) AS s(signal) GROUP BY s.signal ->> 'trader_id' LOOP
+    FOR one IN SELECT t.part FROM vyx.by_trader(round) AS t(part) LOOP
         BEGIN
-            SELECT w.seq, w.added INTO seq, of_one FROM vyx.write_signals(one, its_lane, round, seq, evaluated_at) w;
+            SELECT w.seq, w.added INTO seq, of_one FROM vyx.write_signals(one, its_lane, seq, evaluated_at, true) w;
             added := added + of_one;
         EXCEPTION WHEN integrity_constraint_violation OR data_exception OR plpgsql_error OR syntax_error_or_access_rule_violation
                     OR triggered_action_exception OR external_routine_exception THEN
             why := SQLERRM;
-            PERFORM vyx.refuse(one, its_lane, round, why, evaluated_at);
+            PERFORM vyx.refuse(one, its_lane, why, evaluated_at);
         END;
     END LOOP;
 END
 $$;
 
-COMMENT ON FUNCTION vyx.write_round(jsonb, smallint, bigint, bigint, timestamptz) IS
-    'As vyx.write_signals(); traders whose signals the table refuses go to vyx.failures with the cause write.';
+COMMENT ON FUNCTION vyx.write_round(jsonb, smallint, bigint, timestamptz) IS
+    'As vyx.write_signals(), of all traders; those whose signals the table refuses go to vyx.failures with the cause write.';
 
-CREATE FUNCTION vyx.refuse(signals jsonb, its_lane smallint, round bigint, why text, evaluated_at timestamptz) RETURNS void
+CREATE FUNCTION vyx.refuse(round jsonb, its_lane smallint, why text, evaluated_at timestamptz) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    refused jsonb;
 BEGIN
-    SELECT jsonb_agg(s.signal || jsonb_build_object('cause', 'write', 'message', why)) INTO refused
-    FROM (SELECT e.signal, row_number() OVER (PARTITION BY e.signal ->> 'symbol' ORDER BY (e.signal ->> 'close_time')::bigint) AS nth
-          FROM jsonb_array_elements(signals) AS e(signal)) AS s
-    WHERE s.nth = round;
-    PERFORM vyx.record_failures(refused, evaluated_at);
+    PERFORM vyx.record_failures(
+        (SELECT jsonb_agg(jsonb_build_object(
+             'trader_id', f.trader_id, 'trader_version', f.trader_version, 'cause', 'write', 'message', why,
+             'symbol', f.symbol, 'interval', f."interval", 'close_time', f.close_ms))
+         FROM vyx.fired(round) f), evaluated_at);
     UPDATE vyx.cycles c SET failed = c.failed + n.refused
-    FROM (SELECT b."interval", b.close_time, count(*) AS refused
-          FROM jsonb_to_recordset(refused) AS b("interval" text, close_time bigint) GROUP BY 1, 2) AS n
-    WHERE c."interval" = n."interval" AND c.close_time = vyx.at(n.close_time) AND c.lane = its_lane;
+    FROM (SELECT f."interval", f.close_time, count(*) AS refused
+          FROM vyx.fired(round) f GROUP BY f."interval", f.close_time) AS n
+    WHERE c."interval" = n."interval" AND c.close_time = n.close_time AND c.lane = its_lane;
 END
 $$;
 
-COMMENT ON FUNCTION vyx.refuse(jsonb, smallint, bigint, text, timestamptz) IS
-    'Records that the table of signals has refused a trader''s signals of a round.';
+COMMENT ON FUNCTION vyx.refuse(jsonb, smallint, text, timestamptz) IS 'Records that the table of signals has refused a round of a trader.';
 
 -- The operator's way in. commit_batch itself believes what it is given, so nobody but vyx_owner may call it.
 CREATE OR REPLACE FUNCTION vyx.evaluate_once("interval" text) RETURNS text

@@ -20,6 +20,8 @@ mod version;
 mod work;
 
 pub use batch::Batch;
+#[cfg(any(test, feature = "pg_test"))]
+pub use batch::{Pair, Signal};
 pub use evaluator::{Evaluator, Request};
 #[cfg(any(test, feature = "pg_test"))]
 pub use signal::id as signal_id;

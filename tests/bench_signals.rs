@@ -1,7 +1,7 @@
 //! From the last due frame of a close to the word of its signals' commit, over a real connection: with 500 and 1,000
 //! traders on 100 symbols and 1,000 on 500, that give 1,000 signals a close, a close a second; with and without the
-//! flush to disk; and with a tenant beside them whose 10,000 heavy traders are in the second lane. And what the
-//! processes cost meanwhile.
+//! flush to disk; with 100 signals a close; and with a tenant beside them whose 10,000 heavy traders are in the second
+//! lane. And what the processes cost meanwhile.
 //!
 //! The measure of all of it is what anybody would write instead: a client that inserts as many rows of the same size into
 //! a table with the same indexes and notifies, of which the signals are known already.
@@ -26,6 +26,8 @@ const TRADERS: usize = 1_000;
 const SIGNALS: usize = 1_000;
 const HEAVY: usize = 10_000;
 const CLOSES: usize = 120;
+/// Of closes that say less.
+const FEW: usize = 100;
 /// A minute a second.
 const SPEED: f64 = 60.0;
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -50,11 +52,20 @@ fn main() {
         for flush in flushes {
             session.reload(&[("fsync", flush)]);
             let what = format!("last frame to word of the commit, flush {flush}");
-            measure(&stage, &session, &what, Some(plain[0]));
+            measure(&stage, &session, &what, SIGNALS, Some(plain[0]));
         }
         if traders == TRADERS && symbols == 100 {
+            let others = |state: &str| {
+                session.run(&format!(
+                    "UPDATE vyx.traders SET state = '{state}' WHERE name LIKE 'firing %' AND name <> 'firing 1'"
+                ));
+            };
+            others("stopped");
+            measure(&stage, &session, &format!("the same with {FEW} signals a close"), FEW, None);
+            others("running");
             heavy(&session);
-            measure(&stage, &session, &format!("the same beside {HEAVY} heavy traders of another"), None);
+            let what = format!("the same beside {HEAVY} heavy traders of another");
+            measure(&stage, &session, &what, SIGNALS, None);
             let sql =
                 "SELECT count(*), max(close_time)::text, coalesce(max(evaluate_ms), 0) FROM vyx.cycles WHERE lane = 1";
             let row = &session.rows(sql, &[])[0];
@@ -148,7 +159,11 @@ fn plain(session: &Session, stage: &Stage) -> [f64; 2] {
     spread(times.collect())
 }
 
-fn measure(stage: &Stage, session: &Session, what: &str, plain: Option<f64>) {
+fn measure(stage: &Stage, session: &Session, what: &str, signals: usize, plain: Option<f64>) {
+    until_within(PATIENCE, "a close has as many signals as it should have", || {
+        let sql = "SELECT count(*) FROM vyx.signals WHERE close_time = (SELECT max(close_time) FROM vyx.signals)";
+        (session.one::<i64>(sql, &[]) == signals as i64).then_some(())
+    });
     let listener = Listener::new(stage);
     let evaluate = processes(session);
     let before: Vec<Duration> = evaluate.iter().map(|(_, process)| process.cpu()).collect();
@@ -174,7 +189,7 @@ fn measure(stage: &Stage, session: &Session, what: &str, plain: Option<f64>) {
     // The first and the last may be cut.
     for row in &rows[1..rows.len() - 1] {
         let (close_time, last, count): (i64, i64, i64) = (row.get(0), row.get(1), row.get(2));
-        assert_eq!(count, SIGNALS as i64, "signals of the close {close_time}");
+        assert_eq!(count, signals as i64, "signals of the close {close_time}");
         let word = heard.iter().find(|(seq, _)| *seq >= last);
         if let (Some((_, at)), Some(done)) = (word, closings.get(&close_time)) {
             late.push((at - done) as f64 / 1e3);

@@ -1,9 +1,8 @@
 //! Signals reach whom they are for, each once and in order: by Supabase Realtime, by LISTEN, and afterwards.
 
-use crate::harness::{Install, Session, Stage, succeed, until};
+use crate::harness::{Client, Install, Session, Stage, since, succeed, until};
 use serde_json::Value;
 use std::collections::BTreeSet;
-use tokio_postgres::Row;
 
 const ANNA: &str = "0191a2b3-c4d5-7e6f-8a9b-0c1d2e3f4a01";
 const BERT: &str = "0191a2b3-c4d5-7e6f-8a9b-0c1d2e3f4a02";
@@ -453,32 +452,6 @@ fn who_was_away_gets_every_signal_also_after_a_restore() {
     until("its loss is noticed", || health().contains("publication \"mine\" has lost vyx.signals").then_some(()));
     assert_eq!(restored.one::<String>("SELECT vyx_publish('mine')", &[]), "added vyx.signals to publication \"mine\"");
     until("all is well", || (health() == "every series is followed").then_some(()));
-}
-
-/// Somebody who asks what is new, and remembers the cursor of the last row.
-struct Client {
-    cursor: String,
-    seen: Vec<String>,
-}
-
-impl Client {
-    fn at(cursor: &str) -> Client {
-        Client { cursor: cursor.to_owned(), seen: Vec::new() }
-    }
-
-    /// Reads until there is nothing more.
-    fn read(&mut self, session: &Session) {
-        loop {
-            let rows = since(session, Some(&self.cursor), 7);
-            let Some(last) = rows.last() else { return };
-            self.cursor = last.get("cursor");
-            self.seen.extend(rows.iter().map(|row| row.get::<_, String>("id")));
-        }
-    }
-}
-
-fn since(session: &Session, cursor: Option<&str>, limit: i32) -> Vec<Row> {
-    session.rows("SELECT s.id::text, s.\"cursor\" FROM vyx_signals_since($1, $2) s", &[&cursor, &limit])
 }
 
 #[track_caller]

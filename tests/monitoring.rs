@@ -24,8 +24,12 @@ fn prometheus_scrapes_what_is_counted() {
             (NULL, 'undefined', 'barssince(close < 0) > 1', 'match', '0', 'running'),
             (NULL, 'held back', 'close > 0', 'match', '1 day', 'running')",
     );
-    until("signals, and some that were held back", || {
-        session.one::<bool>("SELECT coalesce(sum(suppressed_cooldown), 0) >= 4 FROM vyx.cycles", &[]).then_some(())
+    until("somebody runs", || session.one::<bool>("SELECT count(*) = 4 FROM vyx_active_traders()", &[]).then_some(()));
+    session.run("SELECT vyx_change_trader(id, 'close > 0', shadow => true) FROM vyx.traders WHERE name = 'never'");
+    until("signals, some that were held back, and some of a shadow", || {
+        session
+            .one::<bool>("SELECT coalesce(least(sum(suppressed_cooldown), sum(shadowed)), 0) >= 4 FROM vyx.cycles", &[])
+            .then_some(())
     });
     check_counts(&session);
     check_what_is_undone_is_not_counted(&session);
@@ -52,14 +56,14 @@ fn prometheus_scrapes_what_is_counted() {
 fn check_counts(session: &Session) {
     let pairs = "SELECT m.name || m.labels::text, m.value, c.value FROM vyx_metrics() m JOIN (
             SELECT v.* FROM (SELECT sum(matched) AS matched, sum(unmatched) AS unmatched, sum(not_ready) AS not_ready, sum(failed) AS failed,
-                    sum(fired) AS fired, sum(suppressed_cooldown) AS cooldown, sum(suppressed_lag) AS lag, sum(series) AS series,
+                    sum(fired) AS fired, sum(suppressed_cooldown) AS cooldown, sum(suppressed_lag) AS lag, sum(series) AS series, sum(shadowed) AS shadowed,
                     sum(evaluate_ms) / 1000 AS evaluate, sum(write_ms) / 1000 AS write FROM vyx.cycles) AS c
             CROSS JOIN (SELECT count(*) AS written, count(DISTINCT xmin::text) AS batches FROM vyx.signals) AS s
             CROSS JOIN LATERAL (VALUES
                 ('vyx_evaluations_total', '{\"outcome\": \"matched\"}', c.matched::float8), ('vyx_evaluations_total', '{\"outcome\": \"unmatched\"}', c.unmatched),
                 ('vyx_evaluations_total', '{\"outcome\": \"not_ready\"}', c.not_ready), ('vyx_evaluations_failed_total', '{}', c.failed),
                 ('vyx_fired_total', '{}', c.fired), ('vyx_suppressed_total', '{\"reason\": \"cooldown\"}', c.cooldown),
-                ('vyx_suppressed_total', '{\"reason\": \"lag\"}', c.lag), ('vyx_series_evaluated_total', '{}', c.series),
+                ('vyx_suppressed_total', '{\"reason\": \"lag\"}', c.lag), ('vyx_shadowed_total', '{}', c.shadowed), ('vyx_series_evaluated_total', '{}', c.series),
                 ('vyx_signals_total', '{}', s.written), ('vyx_notifications_total', '{}', s.batches),
                 ('vyx_running_traders', '{}', 4), ('vyx_symbols', '{}', 2),
                 ('vyx_cycle_evaluate_seconds_sum', '{}', c.evaluate), ('vyx_cycle_write_seconds_sum', '{}', c.write)
@@ -73,13 +77,14 @@ fn check_counts(session: &Session) {
             .map(|row| (row.get(0), row.get(1), row.get(2)))
             .collect::<Vec<(String, f64, f64)>>();
         let agree = last.iter().all(|(_, counted, stored)| (counted - stored).abs() <= 1e-3 + 1e-6 * stored.abs());
-        (agree && last.len() == 14).then_some(())
+        (agree && last.len() == 15).then_some(())
     });
     for name in [
         "evaluations_total{\"outcome\": \"matched\"}",
         "evaluations_total{\"outcome\": \"unmatched\"}",
         "evaluations_total{\"outcome\": \"not_ready\"}",
         "suppressed_total{\"reason\": \"cooldown\"}",
+        "shadowed_total{}",
         "cycle_write_seconds_sum{}",
     ] {
         assert!(

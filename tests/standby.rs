@@ -2,7 +2,7 @@
 //! lost or written twice.
 
 use crate::harness::{
-    MIXED, OWN, Rule, Session, Stage, Stop, check_signals, market_time, millis, save, until, until_within,
+    Client, MIXED, OWN, Rule, Session, Stage, Stop, check_signals, market_time, millis, save, until, until_within,
 };
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant, SystemTime};
@@ -33,15 +33,20 @@ fn a_promoted_standby_goes_on_and_nothing_is_lost_or_written_twice() {
             .one::<bool>("SELECT EXISTS (SELECT FROM pg_stat_replication WHERE sync_state = 'sync')", &[])
             .then_some(())
     });
+    let mut client = Client::at("start");
+    client.read(&session);
     go_on(&session, 6);
     let seen = seq(&session);
     until("and more", || (seq(&session) > seen).then_some(()));
+    client.read(&session);
     drop(session);
     stage.cluster.stop(Stop::Immediate);
     promote(&reader);
     assert!(seq(&reader) > seen, "what was seen on the primary is here");
     go_on(&reader, 6);
     let after_sync = finish(&stage, &reader, &rules);
+    client.read(&reader);
+    check_seen(&reader, &client);
 
     // One that is cut off and promoted while its primary lives: what it never got is evaluated again, and both say the same.
     let mut third = second.standby("third");
@@ -61,9 +66,14 @@ fn a_promoted_standby_goes_on_and_nothing_is_lost_or_written_twice() {
     go_on(&session, 6);
     let lost: i64 = session.one("SELECT count(*) FROM vyx.signals WHERE seq > $1", &[&common]);
     assert!(lost > 3, "{lost} signals that only the primary has are too few to prove anything");
+    client.read(&session);
+    assert!(client.seq() > common, "whoever has read that has a cursor that is beyond the other's end");
     promote(&reader);
+    client.read(&reader);
     go_on(&reader, 3);
     finish(&stage, &reader, &rules);
+    client.read(&reader);
+    check_seen(&reader, &client);
     assert!(finish(&stage, &session, &rules) > after_sync);
     let (ours, theirs) = (signals(&session), signals(&reader));
     let both: Vec<_> = ours.keys().filter(|id| theirs.contains_key(*id)).collect();
@@ -74,6 +84,18 @@ fn a_promoted_standby_goes_on_and_nothing_is_lost_or_written_twice() {
     let shared = both.iter().filter(|id| ours[**id].2 < through).count();
     assert_eq!((of(&ours), of(&theirs)), (shared, shared), "neither has one that the other has not");
     third.stop(Stop::Fast);
+}
+
+/// There is no signal that it has not seen.
+#[track_caller]
+fn check_seen(session: &Session, client: &Client) {
+    let all: Vec<String> = session
+        .rows("SELECT id::text FROM vyx.signals WHERE seq <= $1", &[&client.seq()])
+        .iter()
+        .map(|row| row.get(0))
+        .collect();
+    let missed: Vec<_> = all.iter().filter(|id| !client.seen.contains(id)).collect();
+    assert!(all.len() > 5 && missed.is_empty(), "of {} signals were missed: {missed:?}", all.len());
 }
 
 /// Trader, series, close time and price of a signal.

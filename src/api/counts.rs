@@ -8,7 +8,7 @@ use std::time::Duration;
 use vyx_core::store::{Counter, Histogram};
 
 /// Columns of `vyx.cycles` that only ever rise.
-const COUNTED: [(&str, Counter); 13] = [
+const COUNTED: [(&str, Counter); 14] = [
     ("matched", Counter::Matched),
     ("unmatched", Counter::Unmatched),
     ("not_ready", Counter::NotReady),
@@ -18,6 +18,7 @@ const COUNTED: [(&str, Counter); 13] = [
     ("suppressed_cooldown", Counter::SuppressedCooldown),
     ("suppressed_lag", Counter::SuppressedLag),
     ("suppressed_quota", Counter::SuppressedQuota),
+    ("shadowed", Counter::Shadowed),
     ("duplicates", Counter::Duplicates),
     ("series", Counter::SeriesEvaluated),
     ("late", Counter::SeriesLate),

@@ -20,9 +20,8 @@ pub struct Batch {
     pub watermarks: Vec<Watermark>,
     pub finished: Vec<Pair>,
     pub pending: Vec<Pending>,
+    #[serde(serialize_with = "rounds")]
     pub signals: Vec<Signal>,
-    /// The most signals of one trader and symbol.
-    pub rounds: usize,
     pub failures: Vec<Failure>,
     pub recovered: Vec<Uuid>,
     pub tallies: Vec<Tally>,
@@ -64,10 +63,9 @@ pub struct Failure {
     pub message: String,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug)]
 pub struct Signal {
     pub id: Uuid,
-    #[serde(flatten)]
     pub pair: Pair,
     pub open_time: i64,
     pub price: f64,
@@ -113,6 +111,71 @@ pub struct Count {
     pub traders: Vec<Uuid>,
 }
 
+/// What fired at one close, as columns: a thousand objects, each with its keys, would take the database twice as long to
+/// read.
+#[derive(Serialize)]
+struct Fired<'a> {
+    interval: &'static str,
+    open_time: i64,
+    close_time: i64,
+    engine: u16,
+    ids: Vec<Uuid>,
+    traders: Vec<Uuid>,
+    versions: Vec<i64>,
+    symbols: Vec<&'a str>,
+    prices: Vec<f64>,
+    revisions: Vec<u16>,
+    metadata: Vec<&'a Map<String, Value>>,
+}
+
+impl<'a> Fired<'a> {
+    fn at_the_candle_of(signal: &Signal) -> Fired<'a> {
+        Fired {
+            interval: signal.pair.interval,
+            open_time: signal.open_time,
+            close_time: signal.pair.close_time,
+            engine: signal.engine,
+            ids: Vec::new(),
+            traders: Vec::new(),
+            versions: Vec::new(),
+            symbols: Vec::new(),
+            prices: Vec::new(),
+            revisions: Vec::new(),
+            metadata: Vec::new(),
+        }
+    }
+
+    fn push(&mut self, signal: &'a Signal) {
+        self.ids.push(signal.id);
+        self.traders.push(signal.pair.trader_id);
+        self.versions.push(signal.pair.trader_version);
+        self.symbols.push(&signal.pair.symbol);
+        self.prices.push(signal.price);
+        self.revisions.push(signal.kline_revision);
+        self.metadata.push(&signal.metadata);
+    }
+}
+
+/// The n-th round holds each trader's n-th signal of a symbol, by close time. Nearly always there is one round.
+fn rounds<S: serde::Serializer>(signals: &[Signal], serializer: S) -> Result<S::Ok, S::Error> {
+    let mut sorted: Vec<&Signal> = signals.iter().collect();
+    // A trader may have a second version that runs as a shadow.
+    let place = |signal: &&Signal| (signal.pair.close_time, signal.pair.trader_id, signal.pair.trader_version);
+    sorted.sort_unstable_by(|a, b| place(a).cmp(&place(b)).then_with(|| a.pair.symbol.cmp(&b.pair.symbol)));
+    let mut rounds: Vec<BTreeMap<(i64, &str), Fired>> = Vec::new();
+    let mut before: HashMap<(Uuid, &str), usize> = HashMap::with_capacity(sorted.len());
+    for signal in sorted {
+        let nth = before.entry((signal.pair.trader_id, &signal.pair.symbol)).or_default();
+        if rounds.len() == *nth {
+            rounds.push(BTreeMap::new());
+        }
+        let close = (signal.pair.close_time, signal.pair.interval);
+        rounds[*nth].entry(close).or_insert_with(|| Fired::at_the_candle_of(signal)).push(signal);
+        *nth += 1;
+    }
+    serializer.collect_seq(rounds.iter().map(|round| round.values().collect::<Vec<_>>()))
+}
+
 fn cycles<S: serde::Serializer>(cycles: &BTreeMap<(i64, Interval), Cycle>, serializer: S) -> Result<S::Ok, S::Error> {
     #[derive(Serialize)]
     struct Row<'a> {
@@ -140,7 +203,6 @@ impl Batch {
             finished: Vec::new(),
             pending: Vec::new(),
             signals: Vec::new(),
-            rounds: 0,
             failures: Vec::new(),
             recovered: Vec::new(),
             tallies: Vec::new(),
@@ -150,15 +212,6 @@ impl Batch {
 
     pub fn is_empty(&self) -> bool {
         self.watermarks.is_empty() && self.finished.is_empty()
-    }
-
-    /// Counts how often a trader fired on the same symbol; nearly always once.
-    pub fn count_rounds(&mut self) {
-        let mut counts: HashMap<(Uuid, &str), usize> = HashMap::with_capacity(self.signals.len());
-        for signal in &self.signals {
-            *counts.entry((signal.pair.trader_id, &signal.pair.symbol)).or_default() += 1;
-        }
-        self.rounds = counts.into_values().max().unwrap_or(0);
     }
 
     pub fn to_text(&self) -> String {

@@ -154,7 +154,6 @@ impl Evaluator {
         batch.watermarks = works.iter().flat_map(Work::watermarks).collect();
         let newest = batch.cycles.keys().map(|(close_time, _)| *close_time).max().unwrap_or(0);
         batch.evaluated_at = request.store.market_time().0.max(newest);
-        batch.count_rounds();
         batch.evaluate_ms = began.elapsed().as_secs_f64() * 1e3;
         (!batch.is_empty()).then_some(batch)
     }

@@ -20,6 +20,10 @@ use vyx_core::store::{Gauge, Store, WorkerKind};
 
 /// How often it reports that it is alive, and looks whether something is due by time alone.
 const TURN: Duration = Duration::from_millis(200);
+/// What closes comes in bursts: it is evaluated when so long nothing more has come, so that all of it is written at once …
+const LULL: Duration = Duration::from_micros(400);
+/// … but for a burst that lasts longer than this. The word of a signal is later by as much at most.
+const LONGEST_BURST: Duration = Duration::from_millis(5);
 /// How often it looks for tables that were not there, or that it may not write.
 const RETRY: Duration = Duration::from_secs(1);
 /// How often it looks for what has to be done now and then.
@@ -340,6 +344,23 @@ impl Worker {
         }
     }
 
+    /// The store's count of closes, when no more come in for a moment.
+    fn sit_out_burst(&self) -> u64 {
+        let mut closes = self.store.close_sequence();
+        if self.seen == Some(closes) {
+            return closes;
+        }
+        let began = Instant::now();
+        while began.elapsed() < LONGEST_BURST {
+            std::thread::sleep(LULL);
+            let before = std::mem::replace(&mut closes, self.store.close_sequence());
+            if before == closes {
+                break;
+            }
+        }
+        closes
+    }
+
     fn turn(&mut self) -> Result<Turn, Trouble> {
         // The first turn after a close is that of the first lane, which evaluates at the same time.
         let is_calm = self.seen == Some(self.store.close_sequence());
@@ -356,7 +377,7 @@ impl Worker {
             return Ok(Turn::Blocked("off: vyx.evaluate_worker"));
         }
         // Before anything is read: what closes from here on is looked at in the next turn.
-        let closes = self.store.close_sequence();
+        let closes = self.sit_out_burst();
         if self.seen == Some(closes) && !self.evaluator.is_waiting() {
             return if self.prepared == Some(closes) { Ok(Turn::Idle) } else { self.prepare(closes) };
         }

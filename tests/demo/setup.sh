@@ -9,7 +9,7 @@ if [[ ${1:-} == test ]]; then
   [[ -n ${PG_CONFIG:-} ]] || packages+=("postgresql-$PG_MAJOR-wal2json")
   # cargo-pgrx becomes the user postgres by sudo, also when it is root.
   ! is_root || packages+=(sudo)
-  packages+=(python3 python3-venv)
+  packages+=(python3 python3-venv shellcheck)
 fi
 
 missing_packages() {

@@ -1,5 +1,6 @@
 //! What every test needs: a throw-away server, a session in it, a stage with an exchange, and the truth.
 
+mod client;
 mod cluster;
 mod expect;
 mod install;
@@ -10,6 +11,7 @@ mod session;
 mod stage;
 mod truth;
 
+pub use client::{Client, since};
 pub use cluster::{Cluster, Stop, signal};
 pub use expect::{MIXED, OWN, Rule, check as check_signals, save};
 pub use install::{Install, succeed};

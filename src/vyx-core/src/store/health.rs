@@ -83,6 +83,7 @@ named! {
         SuppressedCooldown "suppressed" ["reason" = "cooldown"] "Signals held back.",
         SuppressedLag "suppressed" ["reason" = "lag"] "Signals held back.",
         SuppressedQuota "suppressed" ["reason" = "quota"] "Signals held back.",
+        Shadowed "shadowed" "Signals of versions that run as shadows, which nobody is told of.",
         Duplicates "duplicate_signals" "Signals that were there already.",
         Signals "signals" "Signals written.",
         Notifications "notifications" "Notifications of new signals, one a batch.",
