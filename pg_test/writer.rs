@@ -4,8 +4,10 @@ use pgrx::prelude::*;
 
 #[pg_schema]
 mod tests {
+    use crate::api::counts::QUEUE_IS_FULL;
     use crate::evaluate::{Batch, Lane, Pair, Signal};
     use crate::pg_test::support::{check_failure, one};
+    use crate::worker::evaluate::TABLES;
     use pgrx::JsonB;
     use pgrx::datum::DatumWithOid;
     use pgrx::prelude::*;
@@ -108,6 +110,32 @@ mod tests {
 
     const FIRST: i64 = 1_795_176_059_999;
     const SECOND_TRADER: &str = "0191a2b3-c4d5-7e6f-8a9b-0c1d2e3f4a5c";
+
+    #[pg_test]
+    fn both_ways_in_lock_every_table_of_vyx_but_the_one_that_tenants_can_lock() {
+        let tables: Vec<String> = one(
+            "SELECT array_agg(relname::text ORDER BY relname) FROM pg_class
+             WHERE relnamespace = 'vyx'::regnamespace AND relkind = 'r' AND relname <> 'traders'",
+        );
+        let mut worker = TABLES.map(|name| name.to_str().expect("ASCII"));
+        worker.sort_unstable();
+        assert_eq!(tables, worker);
+        let evaluate_once: Vec<String> = one(
+            "SELECT array_agg(t.part[1] ORDER BY t.part[1]) FROM pg_proc p,
+                 substring(p.prosrc FROM 'LOCK TABLE (.*) IN ACCESS SHARE MODE NOWAIT') AS list,
+                 regexp_matches(list, 'vyx\\.(\\w+)', 'g') AS t(part)
+             WHERE p.proname = 'evaluate_once'",
+        );
+        assert_eq!(tables, evaluate_once);
+    }
+
+    #[pg_test]
+    fn what_counts_notifications_knows_from_when_on_there_are_none() {
+        let limit: String = one(
+            "SELECT substring(prosrc FROM 'pg_notification_queue_usage\\(\\) < ([0-9.]+)') FROM pg_proc WHERE proname = 'commit_batch'",
+        );
+        assert_eq!(limit.parse(), Ok(QUEUE_IS_FULL));
+    }
 
     #[pg_test]
     fn a_signal_that_the_table_refuses_fails_alone_and_is_counted_against_its_trader() {

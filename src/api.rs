@@ -4,7 +4,7 @@
 #![allow(clippy::result_large_err)]
 
 mod backtest;
-mod counts;
+pub mod counts;
 mod evaluate;
 mod explain;
 mod gaps;

@@ -1,5 +1,5 @@
-//! vyx moves to another cluster by pg_dump: everything comes along, nothing is done meanwhile, and evaluation goes on where
-//! it ended, once somebody says so.
+//! vyx moves to another cluster by pg_dump or pg_upgrade: everything comes along, nothing is done meanwhile, and evaluation
+//! goes on where it ended, once somebody says so.
 
 use crate::harness::{
     Cluster, Install, MIXED, OWN, Rule, Session, Stage, Stop, check_signals, market_time, save, succeed, until,
@@ -55,13 +55,7 @@ fn a_restored_dump_is_silent_until_it_is_adopted_and_then_goes_on() {
         let both = "SELECT count(*) > 10 AND EXISTS (SELECT FROM vyx.failures) FROM vyx.signals";
         session.one::<bool>(both, &[]).then_some(())
     });
-    session.reload(&[("vyx.evaluate_worker", "off")]);
-    until("nobody evaluates", || session.one::<bool>("SELECT status = 'ok' FROM vyx_health()", &[]).then_some(()));
-    until("nothing changes any more", || {
-        let before = contents(&session);
-        stage.reach(&session, market_time(&session) + MINUTE);
-        (contents(&session) == before).then_some(())
-    });
+    comes_to_rest(&stage, &session);
     session.run(PUT_OFF);
     let kept = contents(&session);
     for table in [
@@ -92,9 +86,7 @@ fn a_restored_dump_is_silent_until_it_is_adopted_and_then_goes_on() {
     stage.cluster.stop(Stop::Fast);
 
     stage.settle(&session);
-    until("it says that it is silent", || {
-        session.one::<bool>("SELECT reason LIKE $1 FROM vyx_health()", &[&format!("%{SILENT}")]).then_some(())
-    });
+    is_silent(&session);
     stage.reach(&session, market_time(&session) + 3 * MINUTE);
     session.refuses("55000", &["copy", "vyx_adopt"], "CALL vyx_evaluate()");
     assert_eq!(contents(&session), kept, "nothing is evaluated before somebody says so");
@@ -106,13 +98,7 @@ fn a_restored_dump_is_silent_until_it_is_adopted_and_then_goes_on() {
     assert!(session.one::<bool>("SELECT vyx_adopt()", &[]));
     assert!(!session.one::<bool>("SELECT vyx_adopt()", &[]), "once is enough");
     session.run("RESET ROLE");
-    let target = stage.exchange.market_time() + 7 * MINUTE;
-    let through = target - target.rem_euclid(5 * MINUTE) - 1;
-    until_within(Duration::from_secs(60), "everything due has been evaluated", || {
-        let due =
-            "SELECT min(evaluated_through) >= vyx.at($1) AND NOT EXISTS (SELECT FROM vyx.pending) FROM vyx.watermarks";
-        session.one::<bool>(due, &[&through]).then_some(())
-    });
+    let through = goes_on(&stage, &session);
     for (what, holds) in [
         (
             "new traders run",
@@ -130,6 +116,70 @@ fn a_restored_dump_is_silent_until_it_is_adopted_and_then_goes_on() {
     assert!(later > 10, "{later} signals after the move are too few to prove anything");
     session.run("DELETE FROM vyx.traders WHERE name = 'new'");
     check_signals(&session, &stage.truth, &rules, &SYMBOLS, through);
+}
+
+#[test]
+fn pg_upgrade_takes_everything_along_and_the_new_cluster_is_silent_until_it_is_adopted() {
+    let settings = [("vyx.intervals", "1m,5m"), ("vyx.evaluate_worker", "off")];
+    let mut stage = Stage::start("before", &SYMBOLS, Stage::speed(60.0), &settings);
+    let session = stage.cluster.session();
+    stage.settle(&session);
+    let rules: Vec<&Rule> = OWN.iter().chain(&MIXED).collect();
+    session.run(REST);
+    session.run("SELECT vyx_publish('mine')");
+    save(&session, &rules);
+    stage.start_worker(&session);
+    until("signals", || session.one::<bool>("SELECT count(*) > 10 FROM vyx.signals", &[]).then_some(()));
+    comes_to_rest(&stage, &session);
+    let kept = contents(&session);
+    let old_seq: i64 = session.one("SELECT max(seq) FROM vyx.signals", &[]);
+    drop(session);
+    stage.cluster.stop(Stop::Fast);
+
+    // The servers that pg_upgrade runs have nobody who evaluates: what these wrote would be lost, and more with it.
+    let upgraded = stage.cluster.upgraded("after");
+    let session = upgraded.session();
+    assert_eq!(contents(&session), kept);
+    let published = "SELECT count(*) FROM pg_publication_tables WHERE pubname = 'mine' AND tablename = 'signals'";
+    assert_eq!(session.one::<i64>(published, &[]), 1);
+    session.reload(&[("vyx.evaluate_worker", "on")]);
+    stage.settle(&session);
+    is_silent(&session);
+    assert_eq!(contents(&session), kept);
+    assert!(session.one::<bool>("SELECT vyx_adopt()", &[]));
+    let through = goes_on(&stage, &session);
+    let later: i64 = session.one("SELECT count(*) FROM vyx.signals WHERE seq > $1", &[&old_seq]);
+    assert!(later > 10, "{later} signals after the move are too few to prove anything");
+    check_signals(&session, &stage.truth, &rules, &SYMBOLS, through);
+}
+
+/// Ends evaluation, and waits until the tables stand still.
+fn comes_to_rest(stage: &Stage, session: &Session) {
+    session.reload(&[("vyx.evaluate_worker", "off")]);
+    until("nobody evaluates", || session.one::<bool>("SELECT status = 'ok' FROM vyx_health()", &[]).then_some(()));
+    until("nothing changes any more", || {
+        let before = contents(session);
+        stage.reach(session, market_time(session) + MINUTE);
+        (contents(session) == before).then_some(())
+    });
+}
+
+fn is_silent(session: &Session) {
+    until("it says that it is silent", || {
+        session.one::<bool>("SELECT reason LIKE $1 FROM vyx_health()", &[&format!("%{SILENT}")]).then_some(())
+    });
+}
+
+/// Waits until evaluation has gone on for some minutes; through which close.
+fn goes_on(stage: &Stage, session: &Session) -> i64 {
+    let target = stage.exchange.market_time() + 7 * MINUTE;
+    let through = target - target.rem_euclid(5 * MINUTE) - 1;
+    until_within(Duration::from_secs(60), "everything due has been evaluated", || {
+        let due =
+            "SELECT min(evaluated_through) >= vyx.at($1) AND NOT EXISTS (SELECT FROM vyx.pending) FROM vyx.watermarks";
+        session.one::<bool>(due, &[&through]).then_some(())
+    });
+    through
 }
 
 /// By the ways there are, roles first: a plain dump into the same database of the other cluster, and another one into new

@@ -69,7 +69,7 @@ fn count_signals<'a>(trigger: &'a PgTrigger<'a>) -> Answer<'a> {
 }
 
 /// From here on `vyx.commit_batch` does not notify.
-const QUEUE_IS_FULL: f64 = 0.9;
+pub const QUEUE_IS_FULL: f64 = 0.9;
 
 /// How full the queue of notifications is, of 1.
 #[allow(unsafe_code)]

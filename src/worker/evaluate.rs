@@ -37,7 +37,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 const LONG_LOCKED: Duration = Duration::from_secs(5);
 
 /// The tables of vyx, but for vyx.traders, which a tenant can lock as a whole.
-const TABLES: [&CStr; 20] = [
+pub const TABLES: [&CStr; 20] = [
     c"writer",
     c"watermarks",
     c"trader_versions",

@@ -55,6 +55,21 @@ impl Cluster {
         cluster
     }
 
+    /// Moves what is in this cluster, which has been stopped, to a new one with the same settings by `pg_upgrade`, as if that
+    /// were of a later major version, and starts it. It takes no place of its own.
+    pub fn upgraded(&self, name: &str) -> Cluster {
+        assert!(self.server.is_none(), "pg_upgrade starts the servers itself");
+        let mut cluster = Cluster::make(name, &self.settings(), Install::make_system, None);
+        let bin = Install::get().bin();
+        let mut upgrade = Install::get().program("pg_upgrade");
+        upgrade.current_dir(&cluster.socket); // it leaves a script there
+        upgrade.args(["--username", "postgres", "--socketdir"]).arg(&cluster.socket);
+        upgrade.arg("--old-bindir").arg(bin).arg("--new-bindir").arg(bin);
+        succeed(upgrade.arg("--old-datadir").arg(&self.root).arg("--new-datadir").arg(&cluster.root));
+        cluster.run().unwrap_or_else(|status| panic!("the server did not start: {status}\n{}", cluster.log_tail()));
+        cluster
+    }
+
     /// Starts a copy of this cluster that follows it, and can be promoted. It takes no place of its own.
     pub fn standby(&self, name: &str) -> Cluster {
         let follow = format!("host={} port=5432 user=postgres application_name={name}", self.socket.display());

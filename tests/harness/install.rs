@@ -69,6 +69,11 @@ impl Install {
         Place(())
     }
 
+    /// The directory of the server's programs.
+    pub fn bin(&self) -> &Path {
+        &self.bin
+    }
+
     /// A program of the server, to be run as the clusters' user.
     pub fn program(&self, name: &str) -> Command {
         let mut command = self.as_owner(self.bin.join(name));
