@@ -113,19 +113,15 @@ mod tests {
 
     #[pg_test]
     fn both_ways_in_lock_every_table_of_vyx_but_the_one_that_tenants_can_lock() {
-        let tables: Vec<String> = one(
-            "SELECT array_agg(relname::text ORDER BY relname) FROM pg_class
-             WHERE relnamespace = 'vyx'::regnamespace AND relkind = 'r' AND relname <> 'traders'",
-        );
+        let tables: Vec<String> = one("SELECT array_agg(relname::text ORDER BY relname) FROM pg_class
+             WHERE relnamespace = 'vyx'::regnamespace AND relkind = 'r' AND relname <> 'traders'");
         let mut worker = TABLES.map(|name| name.to_str().expect("ASCII"));
         worker.sort_unstable();
         assert_eq!(tables, worker);
-        let evaluate_once: Vec<String> = one(
-            "SELECT array_agg(t.part[1] ORDER BY t.part[1]) FROM pg_proc p,
+        let evaluate_once: Vec<String> = one("SELECT array_agg(t.part[1] ORDER BY t.part[1]) FROM pg_proc p,
                  substring(p.prosrc FROM 'LOCK TABLE (.*) IN ACCESS SHARE MODE NOWAIT') AS list,
                  regexp_matches(list, 'vyx\\.(\\w+)', 'g') AS t(part)
-             WHERE p.proname = 'evaluate_once'",
-        );
+             WHERE p.proname = 'evaluate_once'");
         assert_eq!(tables, evaluate_once);
     }
 

@@ -280,9 +280,16 @@ fn enter(
     overdue: bool,
     entries: &mut Entries,
 ) -> Vec<Count> {
+    // A plain version looks at every symbol, and nothing but other symbols' data can stand in its way.
     let is_plain = |version: &Version| version.program().is_ok() && version.covers_all() && !close.rests(version);
-    let placed: Vec<_> =
-        close.versions().map(|version| (version, places.get(&version.key), is_plain(version))).collect();
+    let placed: Vec<_> = close.versions().map(|version| (version, places.get(&version.key))).collect();
+    let (plain, special): (Vec<usize>, Vec<usize>) =
+        (0..placed.len()).partition(|n| placed[*n].1.is_some() && is_plain(placed[*n].0));
+    let programs: Vec<usize> = plain.iter().filter_map(|n| placed[*n].1.copied()).collect();
+    let sifted = outcomes.sift(&programs);
+    // Candles of which what plain versions say was counted as a whole, but for what each has said by itself.
+    let mut whole = 0;
+    let mut by_itself = vec![0; placed.len()];
     let mut tallied = vec![(0, 0); placed.len()];
     let mut symbol = 0;
     for candle in due {
@@ -298,32 +305,39 @@ fn enter(
             continue;
         };
         let said = Said { outcomes, symbol, name: candle.line.symbol, kline, interval: close.interval };
-        let opinions = outcomes.of(symbol);
+        let sifted = &sifted[symbol];
         symbol += 1;
-        let is_free = close.is_free_of_obstacles(&candle);
-        for ((version, program, is_plain), (evaluated, failed)) in placed.iter().zip(&mut tallied) {
-            // Nearly every pair ends here.
-            if let (true, true, Some(program)) = (is_free, is_plain, program)
-                && said.is_counted(entries.cycle, opinions.now(**program))
-            {
-                *evaluated += 1;
-                continue;
-            }
+        let mut one = |n: usize| {
+            let (version, program) = placed[n];
             if !candle.is_wanted_by(version) {
-                continue;
+                return;
             }
             let before = (entries.cycle.evaluated, entries.cycle.failed);
             match (close.obstacle(version, &candle), program) {
-                (None, Some(program)) => said.enter(entries, version, **program),
+                (None, Some(program)) => said.enter(entries, version, *program),
                 (None, None) => unreachable!("a version without a program has that for an obstacle"),
                 (Some(Obstacle::Waiting(series)), _) => entries.put_off(said.pair(version), series),
                 (Some(Obstacle::Failed(cause, why)), _) => entries.fail(said.pair(version), cause, why),
                 (Some(Obstacle::Resting), _) => entries.cycle.resting += 1,
             }
-            *evaluated += entries.cycle.evaluated - before.0;
-            *failed += entries.cycle.failed - before.1;
+            tallied[n].0 += entries.cycle.evaluated - before.0;
+            tallied[n].1 += entries.cycle.failed - before.1;
+        };
+        special.iter().for_each(|n| one(*n));
+        if !close.is_free_of_obstacles(&candle) {
+            plain.iter().for_each(|n| one(*n));
+            continue;
         }
+        for nth in &sifted.rest {
+            one(plain[*nth]);
+            by_itself[plain[*nth]] += 1;
+        }
+        whole += 1;
+        entries.cycle.unmatched += sifted.no_match as usize;
+        entries.cycle.not_ready += sifted.not_ready as usize;
+        entries.cycle.evaluated += (sifted.no_match + sifted.not_ready) as usize;
     }
+    plain.iter().for_each(|n| tallied[*n].0 += whole - by_itself[*n]);
     let mut counts: BTreeMap<(usize, usize), Vec<Uuid>> = BTreeMap::new();
     for ((version, ..), count) in placed.iter().zip(tallied).filter(|(_, count)| *count != (0, 0)) {
         counts.entry(count).or_default().push(version.key.0);

@@ -1,6 +1,6 @@
 //! What programs say of one candle: counted, and made a signal where it is news.
 
-use super::batch::{Cycle, Entries, Pair, Signal};
+use super::batch::{Entries, Pair, Signal};
 use super::signal;
 use super::version::Version;
 use serde_json::{Map, Value};
@@ -19,17 +19,6 @@ pub struct Said<'a> {
 }
 
 impl Said<'_> {
-    /// Counts an outcome that has no other consequence; whether it was one.
-    pub fn is_counted(&self, cycle: &mut Cycle, outcome: Outcome) -> bool {
-        match outcome {
-            Outcome::NoMatch => cycle.unmatched += 1,
-            Outcome::NotReady(NotReady::Warming | NotReady::Undefined) => cycle.not_ready += 1,
-            _ => return false,
-        }
-        cycle.evaluated += 1;
-        true
-    }
-
     /// Counts what one program says, and signals if that is news.
     pub fn enter(&self, entries: &mut Entries, version: &Version, program: usize) {
         let outcome = self.outcomes.now(program, self.symbol);
@@ -41,18 +30,19 @@ impl Said<'_> {
             return entries.fail(self.pair(version), "history", why);
         }
         let cycle = &mut *entries.cycle;
-        if self.is_counted(cycle, outcome) {
-            return;
+        match outcome {
+            Outcome::Match => cycle.matched += 1,
+            Outcome::NoMatch => cycle.unmatched += 1,
+            Outcome::NotReady(NotReady::Warming | NotReady::Undefined) => cycle.not_ready += 1,
+            Outcome::NotReady(NotReady::HistoryMissing) | Outcome::Absent => {
+                // All that is read was there a moment ago: the market was reset meanwhile.
+                let why = format!("the history of {} was lost while it was evaluated", self.name);
+                return entries.fail(self.pair(version), "history", why);
+            }
         }
-        if outcome != Outcome::Match {
-            // All that is read was there a moment ago: the market was reset meanwhile.
-            let why = format!("the history of {} was lost while it was evaluated", self.name);
-            return entries.fail(self.pair(version), "history", why);
-        }
-        cycle.matched += 1;
         cycle.evaluated += 1;
         // Where nothing can be said of the candle before, there is no edge.
-        let news = !version.edge || before == Outcome::NoMatch;
+        let news = outcome == Outcome::Match && (!version.edge || before == Outcome::NoMatch);
         if !news {
             return;
         }

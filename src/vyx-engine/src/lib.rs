@@ -25,6 +25,6 @@ pub mod program;
 pub mod wire;
 
 pub use check::{Checked, ClockKey, ProgramError};
-pub use eval::{Engine, NotReady, Outcome, Outcomes, Replay, Series, Stopped, Value};
+pub use eval::{Engine, NotReady, Outcome, Outcomes, Replay, Series, Sifted, Stopped, Value};
 pub use market::{Candles, Held, Market};
 pub use program::{Clock, Kind, Node, NodeId, Op, Program};

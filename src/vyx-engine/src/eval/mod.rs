@@ -40,7 +40,7 @@ mod texts;
 mod value;
 
 pub use change::WrongInterval;
-pub use outcome::{NotReady, Outcome, Outcomes, Value};
+pub use outcome::{NotReady, Outcome, Outcomes, Sifted, Value};
 pub use run::Engine;
 pub use series::{Replay, Series};
 

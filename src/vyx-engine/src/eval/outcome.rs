@@ -1,8 +1,9 @@
 //! What came out, read from the engine's columns: nothing is copied for the pairs that nobody asks for.
 
+use super::clock::CHUNK;
 use super::plan::Linked;
 use super::run::{Engine, State};
-use super::said::{self, SaidOf};
+use super::said;
 use super::value::{TRUE, is_warming};
 use crate::program::Kind;
 use std::sync::Arc;
@@ -82,24 +83,65 @@ impl<'a> Outcomes<'a> {
         &self.engine.lanes[self.slots[symbol]].symbol
     }
 
-    /// What programs say of one symbol's candle.
-    pub fn of(&self, symbol: usize) -> Opinions<'a> {
-        let slot = self.slots[symbol];
-        Opinions { engine: self.engine, slot, said: self.engine.said.of(slot), state: self.engine.lanes[slot].state }
-    }
-
     /// What a program says of the candle.
     pub fn now(&self, program: usize, symbol: usize) -> Outcome {
-        self.of(symbol).now(program)
+        self.at(self.linked(program), self.slots[symbol])
+    }
+
+    fn at(&self, linked: &Linked, slot: usize) -> Outcome {
+        let missing = linked.clocks.iter().any(|clock| self.engine.misses(*clock, slot));
+        outcome(self.engine.lanes[slot].state, missing, self.engine.said.now(linked.fire, slot))
     }
 
     /// What a program says of the candle, symbol after symbol.
     pub fn all(&self, program: usize) -> impl Iterator<Item = Outcome> + '_ {
         let linked = self.linked(program);
-        self.slots.iter().map(move |slot| {
-            let missing = linked.clocks.iter().any(|clock| self.engine.misses(*clock, *slot));
-            outcome(self.engine.lanes[*slot].state, missing, self.engine.said.now(linked.fire, *slot))
-        })
+        self.slots.iter().map(move |slot| self.at(linked, *slot))
+    }
+
+    /// What programs, some of them perhaps several times, say of all symbols: counted where it is that they do not match or
+    /// cannot say. By far most of what is said is, so it is read as it lies, program after program.
+    pub fn sift(&self, programs: &[usize]) -> Vec<Sifted> {
+        let mut blocks: Vec<usize> = self.slots.iter().map(|slot| slot / CHUNK).collect();
+        blocks.sort_unstable();
+        blocks.dedup();
+        // By place, as it is told; places that nobody asked for cost less than to tell them apart.
+        let lanes = &self.engine.lanes;
+        let places = lanes.len().next_multiple_of(CHUNK);
+        let (mut no_match, mut not_ready, mut rest) = (vec![0; places], vec![0; places], vec![Vec::new(); places]);
+        for (nth, program) in programs.iter().enumerate() {
+            let linked = self.linked(*program);
+            for block in &blocks {
+                let places = block * CHUNK..(block + 1) * CHUNK;
+                if !linked.clocks.is_empty() {
+                    for slot in places.start..places.end.min(lanes.len()) {
+                        match self.at(linked, slot) {
+                            Outcome::NoMatch => no_match[slot] += 1,
+                            Outcome::NotReady(NotReady::Warming | NotReady::Undefined) => not_ready[slot] += 1,
+                            _ => rest[slot].push(nth),
+                        }
+                    }
+                    continue;
+                }
+                let said = self.engine.said.of_block(linked.fire, *block);
+                let counts = no_match[places.clone()].iter_mut().zip(&mut not_ready[places.clone()]);
+                for ((no_match, not_ready), said) in counts.zip(said) {
+                    *no_match += u32::from(*said == said::NO);
+                    *not_ready += u32::from(*said > said::YES);
+                }
+                if said.contains(&said::YES) {
+                    let matching = places.zip(said).filter(|(_, said)| **said == said::YES);
+                    matching.for_each(|(slot, _)| rest[slot].push(nth));
+                }
+            }
+        }
+        let sifted = |slot: &usize| match lanes[*slot].state {
+            State::Ready => {
+                Sifted { no_match: no_match[*slot], not_ready: not_ready[*slot], rest: rest[*slot].clone() }
+            }
+            State::Absent | State::Missing => Sifted { rest: (0..programs.len()).collect(), ..Sifted::default() },
+        };
+        self.slots.iter().map(sifted).collect()
     }
 
     /// What it says of the candle before, by that candle's own history. `Absent` where the history has none.
@@ -128,21 +170,14 @@ impl<'a> Outcomes<'a> {
     }
 }
 
-/// What all programs say of one symbol's candle: for whoever asks one after the other.
-#[derive(Clone, Copy)]
-pub struct Opinions<'a> {
-    engine: &'a Engine,
-    slot: usize,
-    said: SaidOf<'a>,
-    state: State,
-}
-
-impl Opinions<'_> {
-    pub fn now(&self, program: usize) -> Outcome {
-        let linked = &self.engine.plan.programs[program];
-        let missing = linked.clocks.iter().any(|clock| self.engine.misses(*clock, self.slot));
-        outcome(self.state, missing, self.said.now(linked.fire))
-    }
+/// What many programs say of one symbol's candle.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Sifted {
+    pub no_match: u32,
+    /// Too few candles, or undefined.
+    pub not_ready: u32,
+    /// Positions, in the list that was asked for, of the programs that say anything else.
+    pub rest: Vec<usize>,
 }
 
 impl Engine {

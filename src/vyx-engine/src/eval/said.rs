@@ -75,9 +75,9 @@ impl Said {
         }
     }
 
-    /// What is said of one symbol.
-    pub fn of(&self, place: usize) -> SaidOf<'_> {
-        SaidOf { rows: &self.rows[place / CHUNK * self.rules..][..self.rules], lane: place % CHUNK }
+    /// What a rule says of the places of a block, from its first on.
+    pub fn of_block(&self, rule: usize, block: usize) -> &[u8; CHUNK] {
+        &self.rows[block * self.rules + rule].now
     }
 
     pub fn now(&self, rule: usize, place: usize) -> u8 {
@@ -90,18 +90,5 @@ impl Said {
 
     fn block(&mut self, number: usize) -> &mut [Row] {
         &mut self.rows[number * self.rules..][..self.rules]
-    }
-}
-
-/// What all rules say of one symbol.
-#[derive(Clone, Copy)]
-pub(super) struct SaidOf<'a> {
-    rows: &'a [Row],
-    lane: usize,
-}
-
-impl SaidOf<'_> {
-    pub fn now(&self, rule: usize) -> u8 {
-        self.rows[rule].now[self.lane]
     }
 }

@@ -5,7 +5,7 @@ use super::programs::{Builder, random};
 use super::reference::{self, V};
 use super::seeds::each_seed;
 use crate::check::Checked;
-use crate::eval::{Engine, NotReady, Outcome, Replay, Series, Value};
+use crate::eval::{Engine, NotReady, Outcome, Outcomes, Replay, Series, Sifted, Value};
 use crate::market::{BLOCK, Candles, Held, Market, anchor};
 use crate::program::{Arithmetic, Comparison, Field, Kind, Op};
 use std::cell::Cell;
@@ -111,6 +111,24 @@ pub(super) fn check_against_definitions(
     }
 }
 
+/// What is counted for many at once is what each says by itself.
+fn check_sifted(outcomes: &Outcomes) {
+    let programs: Vec<usize> = (0..outcomes.programs()).chain([0]).collect();
+    let sifted = outcomes.sift(&programs);
+    assert_eq!(sifted.len(), outcomes.symbols());
+    for (symbol, sifted) in sifted.iter().enumerate() {
+        let mut expected = Sifted::default();
+        for (nth, program) in programs.iter().enumerate() {
+            match outcomes.now(*program, symbol) {
+                Outcome::NoMatch => expected.no_match += 1,
+                Outcome::NotReady(NotReady::Warming | NotReady::Undefined) => expected.not_ready += 1,
+                _ => expected.rest.push(nth),
+            }
+        }
+        assert_eq!(*sifted, expected);
+    }
+}
+
 /// Streams some candles live, with programs that come and go, and compares each with a fresh engine over history that
 /// is cut there, with the obvious evaluator, and with the series of all.
 fn follow(seed: u64) {
@@ -135,6 +153,7 @@ fn follow(seed: u64) {
         let cut = market.cut(OWN, ordinal);
         // All symbols but one step together, one of them given twice; the last is late, and sometimes skipped.
         let outcomes = live.evaluate(&cut, &[names[0], names[1], names[0]], ordinal);
+        check_sifted(&outcomes);
         let counted: Vec<_> = (0..outcomes.programs()).map(|p| (outcomes.now(p, 0), outcomes.now(p, 1))).collect();
         for (index, name) in names.iter().enumerate() {
             if index == 2 && dice.one_in(4) {
