@@ -192,14 +192,22 @@ fn measure(stage: &Stage, session: &Session, what: &str, signals: usize, plain: 
         assert_eq!(count, signals as i64, "signals of the close {close_time}");
         let word = heard.iter().find(|(seq, _)| *seq >= last);
         if let (Some((_, at)), Some(done)) = (word, closings.get(&close_time)) {
-            late.push((at - done) as f64 / 1e3);
+            late.push(((at - done) as f64 / 1e3, close_time));
         }
     }
     assert!(late.len() * 2 > CLOSES, "{} of {CLOSES} closes could be measured", late.len());
     let count = late.len();
-    let [median, p99] = spread(late);
+    let (slowest, close_time) = late.iter().copied().max_by(|a, b| a.0.total_cmp(&b.0)).expect("some were measured");
+    let [median, p99] = spread(late.into_iter().map(|(late, _)| late).collect());
     let ratio = plain.map_or_else(String::new, |plain| format!(" ({:.1}x the plain insert)", median / plain));
     println!("  {what}: {median:7.1} ms median{ratio}, {p99:.1} p99 of {count}   (aim 10)");
+    let sql = "SELECT wait_ms, evaluate_ms, write_ms FROM vyx.cycles WHERE \"interval\" = '1m' AND close_time = vyx.at($1) AND lane = 0";
+    let split = &session.rows(sql, &[&close_time])[0];
+    let [wait, evaluate_it, write] = [0, 1, 2].map(|column| split.get::<_, f64>(column));
+    let rest = slowest - wait - evaluate_it - write;
+    println!(
+        "    the slowest: {slowest:.1} ms: {wait:.1} waited, {evaluate_it:.1} evaluated, {write:.1} written, {rest:.1} until woken, and from the commit to the word"
+    );
     for ((name, process), before) in evaluate.iter().zip(before) {
         let share = (process.cpu() - before).as_secs_f64() / elapsed.as_secs_f64() * 100.0;
         println!("    {name}: {share:.0} % of a core, {:.0} MB of its own", process.memory().private as f64 / 1e6);
