@@ -133,10 +133,11 @@ fn pg_upgrade_takes_everything_along_and_the_new_cluster_is_silent_until_it_is_a
     comes_to_rest(&stage, &session);
     let kept = contents(&session);
     let old_seq: i64 = session.one("SELECT max(seq) FROM vyx.signals", &[]);
+    // From the next start on, which is pg_upgrade's: what its servers evaluated would be lost, and more with it.
+    session.run("ALTER SYSTEM SET vyx.evaluate_worker = on");
     drop(session);
     stage.cluster.stop(Stop::Fast);
 
-    // The servers that pg_upgrade runs have nobody who evaluates: what these wrote would be lost, and more with it.
     let upgraded = stage.cluster.upgraded("after");
     let session = upgraded.session();
     assert_eq!(contents(&session), kept);
