@@ -24,7 +24,7 @@ mod tests {
             "SELECT vyx.commit_batch('{}')",
             "SELECT vyx._evaluate_batch('1m')",
             "SELECT vyx.write_signals('[]', 0::smallint, 1, now(), false)",
-            "SELECT vyx.write_round('[]', 0::smallint, 1, now())",
+            "SELECT vyx.write_round('[]', 0::smallint, 1, now(), false)",
             "SELECT vyx.record_failures('[]', now())",
             "SELECT vyx._jwt_logins()",
             "INSERT INTO vyx.signals DEFAULT VALUES",

@@ -1498,7 +1498,7 @@ BEGIN
     -- Normally one round. After an absence a pair may have fired on several candles, and whether a later one is
     -- within the cooldown of an earlier one is known only when that is written.
     FOR fired IN SELECT r.round FROM jsonb_array_elements(batch -> 'signals') WITH ORDINALITY AS r(round, nth) ORDER BY r.nth LOOP
-        SELECT r.seq, r.added INTO last_seq, added FROM vyx.write_round(fired, its_lane, last_seq, evaluated_at) r;
+        SELECT r.seq, r.added INTO last_seq, added FROM vyx.write_round(fired, its_lane, last_seq, evaluated_at, false) r;
         written := written + added;
     END LOOP;
 
@@ -1679,24 +1679,22 @@ END;
 
 COMMENT ON FUNCTION vyx.fired(jsonb) IS 'The rows of a round of a batch''s signals, with the place of their close and theirs in it.';
 
-CREATE FUNCTION vyx.by_trader(round jsonb) RETURNS SETOF jsonb
+CREATE FUNCTION vyx.part_of(round jsonb, from_trader uuid, to_trader uuid) RETURNS jsonb
 LANGUAGE sql STABLE
 BEGIN ATOMIC
-    SELECT jsonb_agg(p.close ORDER BY p.nth)
-    FROM (SELECT t.trader, c.nth,
-                 (SELECT jsonb_object_agg(e.key, CASE jsonb_typeof(e.value)
-                      WHEN 'array' THEN (SELECT jsonb_agg(e.value -> i.place ORDER BY i.place) FROM unnest(t.places) AS i(place))
-                      ELSE e.value END)
-                  FROM jsonb_each(c.close) AS e(key, value)) AS close
-          FROM jsonb_array_elements(by_trader.round) WITH ORDINALITY AS c(close, nth)
-          CROSS JOIN LATERAL (
-              SELECT n.trader, array_agg(n.nth::integer - 1) AS places
-              FROM jsonb_array_elements_text(c.close -> 'traders') WITH ORDINALITY AS n(trader, nth) GROUP BY n.trader) AS t
-         ) AS p
-    GROUP BY p.trader;
+    SELECT jsonb_agg((SELECT jsonb_object_agg(e.key, CASE jsonb_typeof(e.value)
+                          WHEN 'array' THEN (SELECT jsonb_agg(e.value -> i.place ORDER BY i.place) FROM unnest(t.places) AS i(place))
+                          ELSE e.value END)
+                      FROM jsonb_each(c.close) AS e(key, value)) ORDER BY c.nth)
+    FROM jsonb_array_elements(part_of.round) WITH ORDINALITY AS c(close, nth)
+    CROSS JOIN LATERAL (
+        SELECT array_agg(n.nth::integer - 1) AS places
+        FROM jsonb_array_elements_text(c.close -> 'traders') WITH ORDINALITY AS n(trader, nth)
+        WHERE n.trader::uuid BETWEEN part_of.from_trader AND part_of.to_trader) AS t
+    WHERE t.places IS NOT NULL;
 END;
 
-COMMENT ON FUNCTION vyx.by_trader(jsonb) IS 'A round of a batch''s signals as rounds of one trader each.';
+COMMENT ON FUNCTION vyx.part_of(jsonb, uuid, uuid) IS 'Of a round of a batch''s signals those of some traders, in the order of their ids.';
 
 -- Cooldown, max_lag and the tenant's limit are decided here, under the writer's lock, so that it does not matter who
 -- evaluated. Cooldown looks to both sides: a late series may fire before a candle whose signal is already out.
@@ -1809,37 +1807,44 @@ COMMENT ON FUNCTION vyx.write_signals(jsonb, smallint, bigint, timestamptz, bool
     'Writes a round of what fired unless it is suppressed, drawing seq after the given one; returns the last seq and how many were written.';
 
 -- A signal that the table refuses (it is there already, or for a constraint or a trigger that somebody has put on it) must not
--- take those of the other traders with it: then each trader's are written by themselves, and whose are refused has failed.
-CREATE FUNCTION vyx.write_round(round jsonb, its_lane smallint, INOUT seq bigint, evaluated_at timestamptz, OUT added bigint)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+-- take those of the other traders with it: then each half of the traders is written by itself, and so on, until those whose are
+-- refused stand alone, and have failed.
+CREATE FUNCTION vyx.write_round(
+    round jsonb, its_lane smallint, INOUT seq bigint, evaluated_at timestamptz, is_second boolean, OUT added bigint
+) LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    one jsonb;
-    of_one bigint;
+    traders uuid[];
+    half integer;
+    part jsonb;
+    of_part bigint;
     why text;
 BEGIN
     BEGIN
-        SELECT w.seq, w.added INTO seq, added FROM vyx.write_signals(round, its_lane, seq, evaluated_at, false) w;
+        SELECT w.seq, w.added INTO seq, added FROM vyx.write_signals(round, its_lane, seq, evaluated_at, is_second) w;
         RETURN;
     EXCEPTION WHEN integrity_constraint_violation OR data_exception OR plpgsql_error OR syntax_error_or_access_rule_violation
                 OR triggered_action_exception OR external_routine_exception THEN
-        NULL;
+        why := SQLERRM;
     END;
     added := 0;
-    FOR one IN SELECT t.part FROM vyx.by_trader(round) AS t(part) LOOP
-        BEGIN
-            SELECT w.seq, w.added INTO seq, of_one FROM vyx.write_signals(one, its_lane, seq, evaluated_at, true) w;
-            added := added + of_one;
-        EXCEPTION WHEN integrity_constraint_violation OR data_exception OR plpgsql_error OR syntax_error_or_access_rule_violation
-                    OR triggered_action_exception OR external_routine_exception THEN
-            why := SQLERRM;
-            PERFORM vyx.refuse(one, its_lane, why, evaluated_at);
-        END;
+    traders := ARRAY(SELECT DISTINCT f.trader_id FROM vyx.fired(round) f ORDER BY f.trader_id);
+    IF is_second AND cardinality(traders) = 1 THEN
+        PERFORM vyx.refuse(round, its_lane, why, evaluated_at);
+        RETURN;
+    END IF;
+    half := (cardinality(traders) + 1) / 2;
+    FOREACH part IN ARRAY ARRAY[vyx.part_of(round, traders[1], traders[half]),
+                                vyx.part_of(round, traders[half + 1], traders[cardinality(traders)])] LOOP
+        IF part IS NOT NULL THEN   -- one trader has no other half
+            SELECT w.seq, w.added INTO seq, of_part FROM vyx.write_round(part, its_lane, seq, evaluated_at, true) w;
+            added := added + of_part;
+        END IF;
     END LOOP;
 END
 $$;
 
-COMMENT ON FUNCTION vyx.write_round(jsonb, smallint, bigint, timestamptz) IS
-    'As vyx.write_signals(), of all traders; those whose signals the table refuses go to vyx.failures with the cause write.';
+COMMENT ON FUNCTION vyx.write_round(jsonb, smallint, bigint, timestamptz, boolean) IS
+    'As vyx.write_signals(); traders whose signals the table refuses go to vyx.failures with the cause write.';
 
 CREATE FUNCTION vyx.refuse(round jsonb, its_lane smallint, why text, evaluated_at timestamptz) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
