@@ -238,7 +238,7 @@ ALTER TABLE vyx.tallies ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE vyx.tallies FORCE ROW LEVEL SECURITY;
 
--- With a thousand traders a row has tens of kilobytes, and is gone in seconds: not worth the time to compress it.
+-- With a thousand traders a row has tens of kilobytes, and is gone in a minute or two: not worth the time to compress it.
 ALTER TABLE vyx.tallies ALTER COLUMN counts SET STORAGE EXTERNAL;
 
 COMMENT ON TABLE vyx.tallies IS 'What was evaluated for whom, as written with each batch: a row a close, so that counting costs a close nothing. Folded into vyx.usage.';

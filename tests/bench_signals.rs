@@ -203,10 +203,10 @@ fn measure(stage: &Stage, session: &Session, what: &str, signals: usize, plain: 
     println!("  {what}: {median:7.1} ms median{ratio}, {p99:.1} p99 of {count}   (aim 10)");
     let sql = "SELECT wait_ms, evaluate_ms, write_ms FROM vyx.cycles WHERE \"interval\" = '1m' AND close_time = vyx.at($1) AND lane = 0";
     let split = &session.rows(sql, &[&close_time])[0];
-    let [wait, evaluate_it, write] = [0, 1, 2].map(|column| split.get::<_, f64>(column));
-    let rest = slowest - wait - evaluate_it - write;
+    let [waited, evaluated, written] = [0, 1, 2].map(|column| split.get::<_, f64>(column));
+    let rest = slowest - waited - evaluated - written;
     println!(
-        "    the slowest: {slowest:.1} ms: {wait:.1} waited, {evaluate_it:.1} evaluated, {write:.1} written, {rest:.1} until woken, and from the commit to the word"
+        "    the slowest: {slowest:.1} ms: {waited:.1} waited, {evaluated:.1} evaluated, {written:.1} written, {rest:.1} until woken, and from the commit to the word"
     );
     for ((name, process), before) in evaluate.iter().zip(before) {
         let share = (process.cpu() - before).as_secs_f64() / elapsed.as_secs_f64() * 100.0;
